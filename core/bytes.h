@@ -1,0 +1,31 @@
+/*
+ * bytes: data from outside travels as pointer and length, never as a C string.
+ */
+#ifndef MW_CORE_BYTES_H
+#define MW_CORE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A borrowed run of bytes; data may be NULL only when size is 0. */
+struct mw_bytes {
+    const unsigned char *data;
+    size_t size;
+};
+
+/* The bytes of a C string, without its NUL; NULL gives an empty run. */
+struct mw_bytes mw_bytes_of(const char *text);
+
+/* Bytes from offset on, at most size of them; clipped to what is there. */
+struct mw_bytes mw_bytes_slice(struct mw_bytes bytes, size_t offset, size_t size);
+
+/* Offset of needle in bytes at or after from, or bytes.size when not there. */
+size_t mw_bytes_find(struct mw_bytes bytes, size_t from, struct mw_bytes needle);
+
+/* Whether bytes start with prefix, ASCII letters compared without case. */
+bool mw_bytes_has_prefix_nocase(struct mw_bytes bytes, const char *prefix);
+
+/* Offset just after the line that starts at from (its newline included). */
+size_t mw_bytes_next_line(struct mw_bytes bytes, size_t from);
+
+#endif

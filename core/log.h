@@ -1,0 +1,38 @@
+/*
+ * log: one line per event, to stderr, syslog or the journal.
+ *
+ * Only a program's top level logs; libraries return errors. Text from outside
+ * cannot forge or break a line: control characters are escaped.
+ */
+#ifndef MW_CORE_LOG_H
+#define MW_CORE_LOG_H
+
+#include "core/error.h"
+
+enum mw_log_level { MW_LOG_ERROR, MW_LOG_WARNING, MW_LOG_NOTICE, MW_LOG_INFO, MW_LOG_DEBUG };
+enum mw_log_target { MW_LOG_STDERR, MW_LOG_SYSLOG, MW_LOG_JOURNAL };
+enum mw_log_form { MW_LOG_TEXT, MW_LOG_JSON };
+
+struct mw_log;
+
+/*
+ * Opens a log. program is borrowed for the log's life. Errors: the journal
+ * asked for in a build without systemd, or not reachable. Thread-safe to use
+ * after that.
+ */
+struct mw_log *mw_log_new(const char *program, enum mw_log_target target, enum mw_log_form form,
+                          enum mw_log_level level, struct mw_error *error);
+void mw_log_free(struct mw_log *log);
+
+/*
+ * Writes one line if level is at or above the log's. queue_id may be NULL.
+ * A NULL log discards. Lines are cut at 4 KiB.
+ */
+void mw_log_write(struct mw_log *log, enum mw_log_level level, const char *queue_id,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* "error", "warning", ... and back; -1 for an unknown name. */
+const char *mw_log_level_name(enum mw_log_level level);
+int mw_log_level_from_name(const char *name);
+
+#endif

@@ -1,0 +1,74 @@
+/* report: names, life, and problems. */
+#include "core/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "core/utf8.h"
+
+const char *mw_verdict_name(enum mw_verdict verdict)
+{
+    static const char *const names[] = {"clean", "suspicious", "malicious", "unscanned"};
+    return names[verdict];
+}
+
+const char *mw_severity_name(enum mw_severity severity)
+{
+    static const char *const names[] = {"info", "suspicious", "malicious"};
+    return names[severity];
+}
+
+const char *mw_action_name(enum mw_action action)
+{
+    static const char *const names[] = {"none",     "accept", "tag",    "quarantine",
+                                        "tempfail", "reject", "discard"};
+    return names[action];
+}
+
+struct mw_report *mw_report_new(void)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_report *report = mw_arena_alloc(arena, sizeof *report);
+    report->arena = arena;
+    return report;
+}
+
+void mw_report_free(struct mw_report *report)
+{
+    if (report)
+        mw_arena_free(report->arena);
+}
+
+void mw_report_problem(struct mw_report *report, const struct mw_limits *limits, const char *name,
+                       const char *place, const char *format, ...)
+{
+    if (report->errors.count > limits->errors)
+        return;
+    struct mw_problem *problem =
+        mw_list_add(report->arena, &report->errors, sizeof *report->errors.items);
+    if (report->errors.count > limits->errors) {
+        problem->name = "limit.errors";
+        problem->detail = "more problems than are listed";
+        return;
+    }
+    char detail[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    problem->name = name;
+    problem->place = place;
+    struct mw_bytes text = mw_bytes_of(detail);
+    text.size = mw_utf8_cut(text, sizeof detail - 2);
+    problem->detail = mw_utf8_clean_line(report->arena, text, NULL);
+}
+
+const char *mw_report_header(const struct mw_report *report, const char *name)
+{
+    for (size_t i = 0; i < report->headers.count; i++)
+        if (strcasecmp(report->headers.items[i].name, name) == 0)
+            return report->headers.items[i].value;
+    return NULL;
+}

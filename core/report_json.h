@@ -1,0 +1,23 @@
+/*
+ * report_json: what writing and reading reports share.
+ */
+#ifndef MW_CORE_REPORT_JSON_H
+#define MW_CORE_REPORT_JSON_H
+
+#include <jansson.h>
+
+#include "core/report.h"
+#include "core/report_fields.h"
+
+/* The layout that every MW_LIST has. */
+MW_LIST_TYPE(mw_any_list, void);
+
+/* report_headers.c: a header list as the members headers, header_names and
+ * headers_raw of object. 0 or -1. */
+int mw_headers_to_json(json_t *object, const struct mw_headers *headers);
+
+/* report_headers.c: back again; removes the three members from object. */
+int mw_headers_from_json(struct mw_arena *arena, json_t *object, struct mw_headers *headers,
+                         struct mw_error *error);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * utf8: whatever reaches a report is valid UTF-8 (RFC 3629) without NUL.
+ */
+#ifndef MW_CORE_UTF8_H
+#define MW_CORE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+
+/* Whether bytes are well-formed UTF-8 without NUL (RFC 3629 section 4). */
+bool mw_utf8_valid(struct mw_bytes bytes);
+
+/* Length of the longest prefix of bytes that is well-formed and has no NUL. */
+size_t mw_utf8_valid_prefix(struct mw_bytes bytes);
+
+/* Largest length <= limit at which bytes can be cut between characters. */
+size_t mw_utf8_cut(struct mw_bytes bytes, size_t limit);
+
+/*
+ * A NUL-terminated copy in the arena in which every byte that is not part of a
+ * well-formed character, and every NUL, is shown as U+FFFD. *replaced (may be
+ * NULL) is increased by the number of bytes so replaced.
+ */
+char *mw_utf8_clean(struct mw_arena *arena, struct mw_bytes bytes, size_t *replaced);
+
+/*
+ * For one-line text (header values, names): as mw_utf8_clean, and control
+ * characters (C0 but tab, DEL, C1, U+2028, U+2029) are shown as U+FFFD too and
+ * counted; tab stays.
+ */
+char *mw_utf8_clean_line(struct mw_arena *arena, struct mw_bytes bytes, size_t *replaced);
+
+/*
+ * A file name that is safe to show and to write: text as mw_utf8_clean_line,
+ * then path separators (/ and \), and bidirectional controls (U+202A-202E,
+ * U+2066-2069, U+200E, U+200F, U+061C) become U+FFFD, leading dots and
+ * surrounding white space are dropped, at most limit bytes (its end, with the
+ * extension, is kept). An empty result is NULL. Returns text itself when
+ * nothing had to change.
+ */
+const char *mw_utf8_safe_filename(struct mw_arena *arena, const char *text, size_t limit);
+
+#endif

@@ -1,0 +1,344 @@
+/*
+ * mime: walks what GMime parsed and opens what it leaves closed.
+ *
+ * GMime reads structure from the message as it lies in memory; each leaf's
+ * stream tells where its bytes are, and they are decoded from there, once.
+ * message/rfc822 is registered as a leaf type, so that attached messages,
+ * under a transfer encoding or not, come to us as bytes and are parsed again,
+ * one limit-checked level at a time.
+ */
+#include "parsers/mime.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/utf8.h"
+#include "parsers/mime_private.h"
+
+/* One message being walked. */
+struct entity {
+    struct mw_mime *mime;
+    struct mw_parse *parse;
+    struct mw_bytes source;   /* the bytes as they came */
+    struct mw_bytes readable; /* as GMime saw them; same length */
+};
+
+static void open_message(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part);
+static void walk_object(struct entity *entity, GMimeObject *object, struct mw_part *parent,
+                        struct mw_part **top);
+
+static void start_gmime(void)
+{
+    static const char *const messages[] = {"rfc822", "rfc2822", "global", "news", "*"};
+    g_mime_init();
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        g_mime_object_register_type("message", messages[i], GMIME_TYPE_PART);
+}
+
+struct mw_mime *mw_mime_new(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start_gmime);
+    struct mw_mime *mime = g_new0(struct mw_mime, 1);
+    mime->options = g_mime_parser_options_new();
+    static const char *charsets[] = {"utf-8", "windows-1252", NULL};
+    g_mime_parser_options_set_fallback_charsets(mime->options, charsets);
+    g_mime_parser_options_set_allow_addresses_without_domain(mime->options, TRUE);
+    return mime;
+}
+
+void mw_mime_free(struct mw_mime *mime)
+{
+    if (!mime)
+        return;
+    g_mime_parser_options_free(mime->options);
+    g_free(mime);
+}
+
+/*
+ * A parser over bytes without copying them. The array is a borrowed view:
+ * GMime only reads from it, and it must live as long as the parser.
+ */
+static GMimeParser *new_parser(struct mw_bytes bytes, GByteArray *view)
+{
+    union {
+        const unsigned char *data;
+        guint8 *bytes;
+    } borrowed = {.data = bytes.data};
+    view->data = borrowed.bytes;
+    view->len = (guint)bytes.size;
+    GMimeStream *stream = g_mime_stream_mem_new();
+    g_mime_stream_mem_set_owner(GMIME_STREAM_MEM(stream), FALSE);
+    g_mime_stream_mem_set_byte_array(GMIME_STREAM_MEM(stream), view);
+    stream->bound_end = (gint64)bytes.size;
+    GMimeParser *parser = g_mime_parser_new_with_stream(stream);
+    g_object_unref(stream);
+    g_mime_parser_set_persist_stream(parser, TRUE);
+    g_mime_parser_set_format(parser, GMIME_FORMAT_MESSAGE);
+    return parser;
+}
+
+/* Where a part's encoded bytes lie in its source. */
+static struct mw_bytes part_content(const struct entity *entity, GMimePart *object)
+{
+    GMimeDataWrapper *content = g_mime_part_get_content(object);
+    GMimeStream *stream = content ? g_mime_data_wrapper_get_stream(content) : NULL;
+    if (!stream || stream->bound_start < 0)
+        return (struct mw_bytes){0};
+    size_t start = (size_t)stream->bound_start;
+    size_t end = stream->bound_end < stream->bound_start ? entity->source.size
+                                                         : (size_t)stream->bound_end;
+    return mw_bytes_slice(entity->source, start, end - start);
+}
+
+static bool is_message_type(const char *type)
+{
+    static const char *const types[] = {"message/rfc822", "message/rfc2822", "message/global",
+                                        "message/news"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+static struct mw_part *add_leaf(struct entity *entity, GMimeObject *object, struct mw_part *parent,
+                                struct mw_bytes encoded)
+{
+    struct mw_part *part = mw_parse_part(entity->parse, parent, MW_PART_LEAF);
+    if (!part)
+        return NULL;
+    mw_mime_describe(entity->mime, entity->parse, part, object);
+    part->data = mw_mime_decode(entity->parse, part->path, encoded, part->encoding);
+    if (!is_message_type(part->content_type))
+        return part;
+    part->kind = MW_PART_MESSAGE;
+    open_message(entity->mime, entity->parse, part);
+    return part;
+}
+
+static GMimeHeader *type_header(GMimeObject *object)
+{
+    return g_mime_header_list_get_header(g_mime_object_get_header_list(object), "Content-Type");
+}
+
+/* What lies between a multipart's header and its end, when GMime found no
+ * boundary in it and put all of it into the prologue. */
+static struct mw_bytes unsplit_content(const struct entity *entity, GMimeMultipart *multipart)
+{
+    GMimeHeader *header = type_header(GMIME_OBJECT(multipart));
+    const char *prologue = g_mime_multipart_get_prologue(multipart);
+    if (!header || g_mime_header_get_offset(header) < 0 || !prologue)
+        return (struct mw_bytes){0};
+    struct mw_bytes source = entity->readable;
+    size_t at = (size_t)g_mime_header_get_offset(header);
+    while (at < source.size) {
+        size_t next = mw_bytes_next_line(source, at);
+        bool blank = source.data[at] == '\n' || (next - at == 2 && source.data[at] == '\r');
+        at = next;
+        if (blank)
+            break;
+    }
+    /* The prologue has its CRLFs turned to LF: count them back in. */
+    size_t end = at, left = strlen(prologue);
+    while (end < source.size && left > 0) {
+        bool crlf = source.data[end] == '\r' && end + 1 < source.size && source.data[end + 1] == '\n';
+        end += crlf ? 2 : 1;
+        left--;
+    }
+    return mw_bytes_slice(entity->source, at, end - at);
+}
+
+/* The first line that can be a boundary: "--", then what RFC 2046 section
+ * 5.1.1 allows, and the same again later in the content. */
+static struct mw_bytes guess_boundary(struct mw_bytes content)
+{
+    for (size_t at = 0, next; at < content.size; at = next) {
+        next = mw_bytes_next_line(content, at);
+        struct mw_bytes line = mw_bytes_slice(content, at, next - at);
+        while (line.size > 0 && strchr(" \t\r\n", line.data[line.size - 1]))
+            line.size--;
+        if (line.size < 3 || line.size > 72 || memcmp(line.data, "--", 2) != 0)
+            continue;
+        struct mw_bytes boundary = mw_bytes_slice(line, 2, line.size);
+        bool plain = !memchr(boundary.data, '"', boundary.size) &&
+                     !memchr(boundary.data, '\\', boundary.size) && boundary.data[0] != ' ';
+        if (plain && mw_bytes_find(content, next, line) < content.size)
+            return boundary;
+    }
+    return (struct mw_bytes){0};
+}
+
+/* Content with a header in front that names the boundary, for GMime to split. */
+static struct mw_bytes with_boundary(struct mw_arena *arena, struct mw_bytes boundary,
+                                     struct mw_bytes content)
+{
+    static const char start[] = "Content-Type: multipart/mixed; boundary=\"", end[] = "\"\n\n";
+    size_t size = sizeof start - 1 + boundary.size + sizeof end - 1 + content.size;
+    unsigned char *copy = mw_arena_alloc_raw(arena, size), *to = copy;
+    memcpy(to, start, sizeof start - 1);
+    to += sizeof start - 1;
+    memcpy(to, boundary.data, boundary.size);
+    to += boundary.size;
+    memcpy(to, end, sizeof end - 1);
+    to += sizeof end - 1;
+    memcpy(to, content.data, content.size);
+    return (struct mw_bytes){copy, size};
+}
+
+/* The boundary that a Content-Type names although its syntax is broken, as in
+ * "multipart/mixed boundary=x". */
+static struct mw_bytes named_boundary(GMimeObject *object)
+{
+    GMimeHeader *header = type_header(object);
+    const char *raw = header ? g_mime_header_get_raw_value(header) : NULL;
+    const char *at = raw ? strcasestr(raw, "boundary") : NULL;
+    if (!at)
+        return (struct mw_bytes){0};
+    at += strlen("boundary");
+    at += strspn(at, " \t\r\n");
+    if (*at != '=')
+        return (struct mw_bytes){0};
+    at += 1 + strspn(at + 1, " \t\r\n");
+    bool quoted = *at == '"' || *at == '\'';
+    const char *stops = quoted ? (*at == '"' ? "\"\r\n" : "'\r\n") : " \t\r\n;,\"";
+    at += quoted;
+    return (struct mw_bytes){(const unsigned char *)at, strcspn(at, stops)};
+}
+
+static void add_children(struct entity *entity, GMimeMultipart *multipart, struct mw_part *part)
+{
+    int count = g_mime_multipart_get_count(multipart);
+    struct mw_part *unused = part;
+    for (int i = 0; i < count && !mw_parse_expired(entity->parse); i++) {
+        if (entity->parse->parts > entity->parse->limits->parts)
+            return;
+        walk_object(entity, g_mime_multipart_get_part(multipart, i), part, &unused);
+    }
+}
+
+/* Splits content at a boundary GMime did not know. True when that gave parts. */
+static bool split_again(struct entity *entity, struct mw_part *part, struct mw_bytes content,
+                        struct mw_bytes boundary)
+{
+    if (boundary.size == 0 || boundary.size > 200 ||
+        !mw_parse_take(entity->parse, part->path, content.size, 0))
+        return false;
+    struct mw_arena *arena = entity->parse->report->arena;
+    struct entity again = *entity;
+    again.source = with_boundary(arena, boundary, content);
+    again.readable = mw_mime_readable(entity->parse, again.source);
+    GByteArray view;
+    GMimeParser *parser = new_parser(again.readable, &view);
+    GMimeObject *object = g_mime_parser_construct_part(parser, entity->mime->options);
+    bool found = object && GMIME_IS_MULTIPART(object) &&
+                 g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0;
+    if (found)
+        add_children(&again, GMIME_MULTIPART(object), part);
+    if (object)
+        g_object_unref(object);
+    g_object_unref(parser);
+    return found;
+}
+
+/* A multipart that GMime could not split: by the boundary meant, else by the
+ * one that is there, else its content is one text, as clients show it. */
+static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struct mw_part *part)
+{
+    struct mw_parse *parse = entity->parse;
+    struct mw_bytes content = unsplit_content(entity, multipart);
+    if (content.size == 0)
+        return;
+    bool has_boundary =
+        g_mime_object_get_content_type_parameter(GMIME_OBJECT(multipart), "boundary") != NULL;
+    mw_report_problem(parse->report, parse->limits, "mime.boundary", part->path,
+                      has_boundary ? "the boundary of this multipart does not occur in it"
+                                   : "this multipart names no boundary");
+    if (!has_boundary && split_again(entity, part, content, named_boundary(GMIME_OBJECT(multipart))))
+        return;
+    struct mw_bytes guessed = guess_boundary(content);
+    if (split_again(entity, part, content, guessed))
+        return;
+    struct mw_part *text = mw_parse_part(parse, part, MW_PART_LEAF);
+    if (!text)
+        return;
+    text->content_type = "text/plain";
+    text->data = content;
+}
+
+static void walk_object(struct entity *entity, GMimeObject *object, struct mw_part *parent,
+                        struct mw_part **top)
+{
+    if (GMIME_IS_PART(object)) {
+        struct mw_bytes content = part_content(entity, GMIME_PART(object));
+        struct mw_part *part = add_leaf(entity, object, parent, content);
+        if (!*top)
+            *top = part;
+        return;
+    }
+    if (!GMIME_IS_MULTIPART(object))
+        return;
+    struct mw_part *part = mw_parse_part(entity->parse, parent, MW_PART_MULTIPART);
+    if (!*top)
+        *top = part;
+    if (!part)
+        return;
+    mw_mime_describe(entity->mime, entity->parse, part, object);
+    if (g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0)
+        add_children(entity, GMIME_MULTIPART(object), part);
+    else
+        open_unsplit(entity, GMIME_MULTIPART(object), part);
+}
+
+/* No header at all: what a client shows of it is its text. */
+static struct mw_part *headerless(struct entity *entity, struct mw_part *parent)
+{
+    struct mw_parse *parse = entity->parse;
+    if (entity->source.size > 0)
+        mw_report_problem(parse->report, parse->limits, "mime.no_header",
+                          parent ? parent->path : NULL,
+                          "does not start with a header field: taken as text");
+    struct mw_part *part = mw_parse_part(parse, parent, MW_PART_LEAF);
+    if (!part)
+        return NULL;
+    part->content_type = "text/plain";
+    part->data = entity->source;
+    return part;
+}
+
+/* Parses one message under parent; for the top one the report gets its headers. */
+static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse,
+                                    struct mw_bytes raw, struct mw_part *parent)
+{
+    struct entity entity = {mime, parse, mw_mime_unwrap(parse, raw, parent == NULL), {0}};
+    entity.readable = mw_mime_readable(parse, entity.source);
+    GByteArray view;
+    GMimeParser *parser = new_parser(entity.readable, &view);
+    GMimeMessage *message = g_mime_parser_construct_message(parser, mime->options);
+    GMimeObject *body = message ? g_mime_message_get_mime_part(message) : NULL;
+    struct mw_part *top = NULL;
+    if (!parent && message) {
+        mw_mime_headers(mime, parse, NULL, g_mime_object_get_header_list(GMIME_OBJECT(message)),
+                        body ? g_mime_object_get_header_list(body) : NULL, &parse->report->headers);
+        mw_mime_fields(mime, parse);
+    }
+    if (body)
+        walk_object(&entity, body, parent, &top);
+    else
+        top = headerless(&entity, parent);
+    if (message)
+        g_object_unref(message);
+    g_object_unref(parser);
+    return top;
+}
+
+static void open_message(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part)
+{
+    if (part->data.size > 0 && !mw_parse_expired(parse))
+        parse_entity(mime, parse, part->data, part);
+}
+
+struct mw_part *mw_mime_parse(struct mw_mime *mime, struct mw_parse *parse, struct mw_bytes raw)
+{
+    return parse_entity(mime, parse, raw, NULL);
+}

@@ -1,0 +1,222 @@
+/* mime_header: header fields as GMime found them, decoded and made safe. */
+#include <string.h>
+#include <strings.h>
+
+#include "core/utf8.h"
+#include "parsers/mime_private.h"
+#include "parsers/text.h"
+
+static bool is_ascii(struct mw_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++)
+        if (bytes.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Unfolds (RFC 5322 section 2.2.3) and trims, in the arena. */
+static struct mw_bytes unfold(struct mw_arena *arena, const char *raw)
+{
+    size_t size = strlen(raw), length = 0;
+    unsigned char *out = mw_arena_alloc_raw(arena, size + 1);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)raw[i];
+        if (c == '\n' || (c == '\r' && (raw[i + 1] == '\n' || raw[i + 1] == '\0')))
+            continue;
+        out[length++] = c;
+    }
+    while (length > 0 && (out[length - 1] == ' ' || out[length - 1] == '\t'))
+        length--;
+    size_t start = 0;
+    while (start < length && (out[start] == ' ' || out[start] == '\t'))
+        start++;
+    return (struct mw_bytes){out + start, length - start};
+}
+
+/* Raw 8-bit bytes in a header (RFC 6532, or worse) to UTF-8. */
+static struct mw_bytes to_utf8(struct mw_arena *arena, struct mw_bytes value, size_t *replaced)
+{
+    if (is_ascii(value) || mw_utf8_valid(value))
+        return value;
+    struct mw_text text;
+    mw_text_decode(arena, value, NULL, &text);
+    *replaced += text.replaced;
+    return mw_bytes_of(text.text);
+}
+
+const char *mw_mime_decode_text(struct mw_mime *mime, struct mw_arena *arena, const char *raw,
+                                size_t *replaced)
+{
+    size_t bad = 0;
+    struct mw_bytes value = to_utf8(arena, unfold(arena, raw), &bad);
+    const char *text = mw_arena_dup_bytes(arena, value.data, value.size);
+    if (strstr(text, "=?")) {
+        char *decoded = g_mime_utils_header_decode_text(mime->options, text);
+        text = mw_utf8_clean_line(arena, mw_bytes_of(decoded), &bad);
+        g_free(decoded);
+    } else {
+        text = mw_utf8_clean_line(arena, mw_bytes_of(text), &bad);
+    }
+    if (replaced)
+        *replaced += bad;
+    return text;
+}
+
+/* A value longer than the limit is cut between characters and reported. */
+static const char *bounded(struct mw_parse *parse, const char *place, const char *name,
+                           const char *raw)
+{
+    size_t limit = parse->limits->header_length, size = strlen(raw);
+    if (size <= limit)
+        return raw;
+    mw_report_problem(parse->report, parse->limits, "limit.header_length", place,
+                      "%s is %zu bytes long: the first %zu are kept", name, size, limit);
+    struct mw_bytes bytes = mw_bytes_of(raw);
+    return mw_arena_dup_bytes(parse->report->arena, raw, mw_utf8_cut(bytes, limit));
+}
+
+static void add_header(struct mw_mime *mime, struct mw_parse *parse, const char *place,
+                       GMimeHeader *field, struct mw_headers *headers)
+{
+    struct mw_arena *arena = parse->report->arena;
+    const char *name = mw_utf8_clean_line(arena, mw_bytes_of(g_mime_header_get_name(field)), NULL);
+    const char *raw = g_mime_header_get_raw_value(field);
+    raw = bounded(parse, place, name, raw ? raw : "");
+    size_t replaced = 0;
+    struct mw_header *header = mw_list_add(arena, headers, sizeof *headers->items);
+    header->name = name;
+    header->value = mw_mime_decode_text(mime, arena, raw, &replaced);
+    struct mw_bytes unfolded = unfold(arena, raw);
+    if (unfolded.size != strlen(header->value) ||
+        memcmp(unfolded.data, header->value, unfolded.size) != 0)
+        header->raw = mw_utf8_clean(arena, mw_bytes_of(raw), NULL);
+    if (replaced > 0)
+        mw_report_problem(parse->report, parse->limits, "header.undecodable",
+                          place ? place : name, "%zu bytes of %s could not be decoded", replaced,
+                          name);
+}
+
+static GMimeHeader *field_at(GMimeHeaderList *list, int index)
+{
+    if (!list || index >= g_mime_header_list_get_count(list))
+        return NULL;
+    return g_mime_header_list_get_header_at(list, index);
+}
+
+void mw_mime_headers(struct mw_mime *mime, struct mw_parse *parse, const char *place,
+                     GMimeHeaderList *first, GMimeHeaderList *second, struct mw_headers *headers)
+{
+    /* GMime keeps a message's Content- fields with its body: merge by offset. */
+    int i = 0, j = 0;
+    for (;;) {
+        GMimeHeader *a = field_at(first, i), *b = field_at(second, j);
+        if (!a && !b)
+            return;
+        if (headers->count >= parse->limits->header_count) {
+            mw_report_problem(parse->report, parse->limits, "limit.header_count", place,
+                              "more than %zu header fields: the rest is left out",
+                              parse->limits->header_count);
+            return;
+        }
+        bool take_first = a && (!b || g_mime_header_get_offset(a) <= g_mime_header_get_offset(b));
+        add_header(mime, parse, place, take_first ? a : b, headers);
+        if (take_first)
+            i++;
+        else
+            j++;
+    }
+}
+
+static const char *lower_dup(struct mw_arena *arena, const char *text)
+{
+    if (!text)
+        return NULL;
+    char *copy = mw_utf8_clean_line(arena, mw_bytes_of(text), NULL);
+    for (char *c = copy; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}
+
+/* A parameter's value (RFC 2231, and RFC 2047 where it does not belong). */
+static const char *parameter(struct mw_mime *mime, struct mw_arena *arena, const char *value)
+{
+    if (!value)
+        return NULL;
+    const char *text = mw_mime_decode_text(mime, arena, value, NULL);
+    return *text ? text : NULL;
+}
+
+static const char *file_name(struct mw_mime *mime, struct mw_arena *arena, GMimeObject *object)
+{
+    const char *name = NULL;
+    GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
+    GMimeContentType *type = g_mime_object_get_content_type(object);
+    if (disposition) {
+        name = parameter(mime, arena, g_mime_content_disposition_get_parameter(disposition, "filename"));
+        if (!name)
+            name = parameter(mime, arena, g_mime_content_disposition_get_parameter(disposition, "name"));
+    }
+    if (!name && type)
+        name = parameter(mime, arena, g_mime_content_type_get_parameter(type, "name"));
+    if (!name && type)
+        name = parameter(mime, arena, g_mime_content_type_get_parameter(type, "filename"));
+    return name;
+}
+
+static const char *content_id(struct mw_mime *mime, struct mw_arena *arena, GMimeObject *object)
+{
+    const char *id = g_mime_object_get_content_id(object);
+    if (!id)
+        return NULL;
+    char *text = mw_arena_dup(arena, mw_mime_decode_text(mime, arena, id, NULL));
+    size_t size = strlen(text);
+    if (size > 1 && text[0] == '<' && text[size - 1] == '>') {
+        text[size - 1] = '\0';
+        text++;
+    }
+    return *text ? text : NULL;
+}
+
+static const char *raw_header(GMimeObject *object, const char *name)
+{
+    GMimeHeader *header =
+        g_mime_header_list_get_header(g_mime_object_get_header_list(object), name);
+    return header ? g_mime_header_get_raw_value(header) : NULL;
+}
+
+/* The transfer encoding's first word; comments and trailing junk are seen. */
+static const char *encoding(struct mw_arena *arena, GMimeObject *object)
+{
+    const char *raw = raw_header(object, "Content-Transfer-Encoding");
+    if (!raw)
+        return NULL;
+    char *text = mw_arena_dup(arena, lower_dup(arena, raw));
+    text += strspn(text, " \t\r\n\"'\xEF\xBF\xBD");
+    text[strcspn(text, " \t\r\n;,(\"'\xEF\xBF\xBD")] = '\0';
+    return *text ? text : NULL;
+}
+
+void mw_mime_describe(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part,
+                      GMimeObject *object)
+{
+    struct mw_arena *arena = parse->report->arena;
+    GMimeContentType *type = g_mime_object_get_content_type(object);
+    GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
+    char *name = type ? g_mime_content_type_get_mime_type(type) : NULL;
+    part->content_type = name ? lower_dup(arena, name) : "text/plain";
+    g_free(name);
+    if (type)
+        part->charset = lower_dup(arena, g_mime_content_type_get_parameter(type, "charset"));
+    if (disposition)
+        part->disposition =
+            lower_dup(arena, g_mime_content_disposition_get_disposition(disposition));
+    part->filename = file_name(mime, arena, object);
+    part->content_id = content_id(mime, arena, object);
+    part->encoding = encoding(arena, object);
+    const char *description = raw_header(object, "Content-Description");
+    if (description)
+        part->description = mw_mime_decode_text(mime, arena, description, NULL);
+    mw_mime_headers(mime, parse, part->path, g_mime_object_get_header_list(object), NULL,
+                    &part->headers);
+}

@@ -1,0 +1,147 @@
+/*
+ * mime_source: what stands around or inside a message's bytes that GMime would
+ * stumble over. Repairs keep every offset, so that part contents are always
+ * taken from the bytes as they came.
+ */
+#include <string.h>
+
+#include "core/utf8.h"
+#include "parsers/mime_private.h"
+
+static bool starts_line(struct mw_bytes bytes, size_t at, const char *text)
+{
+    return mw_bytes_has_prefix_nocase(mw_bytes_slice(bytes, at, bytes.size), text);
+}
+
+/* "From " lines of mbox files, also in the quoted form broken tools leave. */
+static size_t skip_from_lines(struct mw_bytes raw)
+{
+    size_t at = 0;
+    while (at < raw.size) {
+        struct mw_bytes rest = mw_bytes_slice(raw, at, raw.size);
+        bool from = rest.size >= 5 && memcmp(rest.data, "From ", 5) == 0;
+        bool quoted = rest.size >= 6 && memcmp(rest.data, ">From ", 6) == 0;
+        if (!from && !quoted)
+            break;
+        at = mw_bytes_next_line(raw, at);
+    }
+    return at;
+}
+
+static bool is_session(struct mw_bytes raw)
+{
+    return starts_line(raw, 0, "EHLO ") || starts_line(raw, 0, "HELO ") ||
+           starts_line(raw, 0, "MAIL FROM:") || starts_line(raw, 0, "220 ") ||
+           starts_line(raw, 0, "220-");
+}
+
+/* The address between the angle brackets of a MAIL or RCPT line. */
+static const char *path_address(struct mw_arena *arena, struct mw_bytes line)
+{
+    const unsigned char *open = memchr(line.data, '<', line.size);
+    if (!open)
+        return NULL;
+    size_t from = (size_t)(open - line.data) + 1;
+    const unsigned char *close = memchr(open, '>', line.size - from + 1);
+    if (!close)
+        return NULL;
+    return mw_utf8_clean_line(arena, mw_bytes_slice(line, from, (size_t)(close - open) - 1), NULL);
+}
+
+/* The offset behind the DATA command, its envelope noted; 0 when there is none. */
+static size_t session_data(struct mw_parse *parse, struct mw_bytes raw)
+{
+    struct mw_report *report = parse->report;
+    for (size_t at = 0, next; at < raw.size; at = next) {
+        next = mw_bytes_next_line(raw, at);
+        struct mw_bytes line = mw_bytes_slice(raw, at, next - at);
+        if (starts_line(line, 0, "MAIL FROM:"))
+            report->envelope.from = path_address(report->arena, line);
+        else if (starts_line(line, 0, "RCPT TO:")) {
+            const char *to = path_address(report->arena, line);
+            if (to && report->envelope.to.count < parse->limits->address_count)
+                mw_texts_add(report->arena, &report->envelope.to, to);
+        } else if (starts_line(line, 0, "DATA\r") || starts_line(line, 0, "DATA\n")) {
+            if (starts_line(raw, next, "354"))
+                next = mw_bytes_next_line(raw, next);
+            return next;
+        }
+    }
+    return 0;
+}
+
+/* Undoes dot-stuffing (RFC 5321 section 4.5.2) up to the line with one dot. */
+static struct mw_bytes session_message(struct mw_parse *parse, struct mw_bytes raw)
+{
+    unsigned char *copy = mw_arena_alloc_raw(parse->report->arena, raw.size + 1);
+    size_t size = 0;
+    for (size_t at = 0, next; at < raw.size; at = next) {
+        next = mw_bytes_next_line(raw, at);
+        if (raw.data[at] == '.') {
+            size_t rest = next - at - 1;
+            if (rest == 0 || raw.data[at + 1] == '\n' || raw.data[at + 1] == '\r')
+                break;
+            at++;
+        }
+        memcpy(copy + size, raw.data + at, next - at);
+        size += next - at;
+    }
+    return (struct mw_bytes){copy, size};
+}
+
+struct mw_bytes mw_mime_unwrap(struct mw_parse *parse, struct mw_bytes raw, bool top)
+{
+    size_t skip = skip_from_lines(raw);
+    raw = mw_bytes_slice(raw, skip, raw.size);
+    if (!top || !is_session(raw))
+        return raw;
+    size_t data = session_data(parse, raw);
+    if (data == 0)
+        return raw;
+    return session_message(parse, mw_bytes_slice(raw, data, raw.size));
+}
+
+/* Old Macintosh line ends: carriage returns and not one line feed. */
+static bool has_only_cr(struct mw_bytes raw)
+{
+    return raw.size > 0 && !memchr(raw.data, '\n', raw.size) && memchr(raw.data, '\r', raw.size);
+}
+
+/*
+ * GMime keeps header values as C strings: a NUL would hide the rest of a file
+ * name. Lines that can be headers (before the first blank line, and between a
+ * line that starts with "--" and the next blank one) get a control character
+ * instead, which is shown as U+FFFD like any other.
+ */
+static void mask_header_nuls(unsigned char *copy, size_t size)
+{
+    struct mw_bytes bytes = {copy, size};
+    bool in_header = true;
+    for (size_t at = 0, next; at < size; at = next) {
+        next = mw_bytes_next_line(bytes, at);
+        size_t length = next - at;
+        if (copy[at] == '\n' || (length > 1 && copy[at] == '\r' && copy[at + 1] == '\n'))
+            in_header = false;
+        else if (length > 2 && copy[at] == '-' && copy[at + 1] == '-')
+            in_header = true;
+        for (size_t i = at; in_header && i < next; i++)
+            if (copy[i] == '\0')
+                copy[i] = '\x01';
+    }
+}
+
+struct mw_bytes mw_mime_readable(struct mw_parse *parse, struct mw_bytes raw)
+{
+    bool only_cr = has_only_cr(raw);
+    bool nul = raw.size > 0 && memchr(raw.data, '\0', raw.size);
+    if (!only_cr && !nul)
+        return raw;
+    unsigned char *copy = mw_arena_alloc_raw(parse->report->arena, raw.size);
+    memcpy(copy, raw.data, raw.size);
+    for (size_t i = 0; only_cr && i < raw.size; i++)
+        if (copy[i] == '\r')
+            copy[i] = '\n';
+    if (nul)
+        mask_header_nuls(copy, raw.size);
+    return (struct mw_bytes){copy, raw.size};
+}

@@ -1,0 +1,72 @@
+/* parse: bounds and counters of one message's parsing. */
+#include "parsers/parse.h"
+
+#include <time.h>
+
+int64_t mw_parse_clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
+                    const struct mw_limits *limits)
+{
+    *parse = (struct mw_parse){.report = report, .limits = limits};
+    if (limits->time_ms > 0)
+        parse->deadline_us = mw_parse_clock_us() + (int64_t)limits->time_ms * 1000;
+}
+
+struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
+                              enum mw_part_kind kind)
+{
+    const char *place = parent ? parent->path : NULL;
+    if (parse->parts >= parse->limits->parts) {
+        if (parse->parts++ == parse->limits->parts)
+            mw_report_problem(parse->report, parse->limits, "limit.parts", place,
+                              "more than %zu parts: the rest was not opened",
+                              parse->limits->parts);
+        return NULL;
+    }
+    if (parent && parent->depth + 1 > parse->limits->depth) {
+        mw_report_problem(parse->report, parse->limits, "limit.depth", place,
+                          "nested deeper than %zu levels: not opened further",
+                          parse->limits->depth);
+        return NULL;
+    }
+    parse->parts++;
+    return mw_part_new(parse->report->arena, parent, kind);
+}
+
+bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_t packed)
+{
+    const struct mw_limits *limits = parse->limits;
+    if (size > limits->unpacked_size || parse->unpacked > limits->unpacked_size - size) {
+        mw_report_problem(parse->report, limits, "limit.unpacked_size", place,
+                          "the parts together exceed %zu bytes when unpacked: left out",
+                          limits->unpacked_size);
+        return false;
+    }
+    if (packed > 0 && size / packed > limits->unpack_ratio) {
+        mw_report_problem(parse->report, limits, "limit.unpack_ratio", place,
+                          "unpacks to more than %zu times its size: left out",
+                          limits->unpack_ratio);
+        return false;
+    }
+    parse->unpacked += size;
+    return true;
+}
+
+bool mw_parse_expired(struct mw_parse *parse)
+{
+    if (parse->expired)
+        return true;
+    if (parse->deadline_us == 0 || mw_parse_clock_us() < parse->deadline_us)
+        return false;
+    parse->expired = true;
+    mw_report_problem(parse->report, parse->limits, "limit.time", NULL,
+                      "the message took longer than %u ms: the rest was not opened",
+                      parse->limits->time_ms);
+    return true;
+}

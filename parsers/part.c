@@ -1,0 +1,74 @@
+/* part: the tree of a message. */
+#include "parsers/part.h"
+
+#include <string.h>
+
+static unsigned child_number(const struct mw_part *parent)
+{
+    unsigned number = 1;
+    for (const struct mw_part *child = parent->first_child; child; child = child->next)
+        number++;
+    return number;
+}
+
+/* A multipart directly inside a message has the message's own path, as in
+ * IMAP (RFC 3501 section 6.4.5): its children are the message's. */
+static const char *new_path(struct mw_arena *arena, const struct mw_part *parent,
+                            enum mw_part_kind kind)
+{
+    if (!parent)
+        return kind == MW_PART_MULTIPART ? "" : "1";
+    if (kind == MW_PART_MULTIPART && parent->kind == MW_PART_MESSAGE)
+        return parent->path;
+    if (parent->path[0] == '\0')
+        return mw_arena_printf(arena, "%u", child_number(parent));
+    return mw_arena_printf(arena, "%s.%u", parent->path, child_number(parent));
+}
+
+struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum mw_part_kind kind)
+{
+    struct mw_part *part = mw_arena_alloc(arena, sizeof *part);
+    part->kind = kind;
+    part->path = new_path(arena, parent, kind);
+    part->parent = parent;
+    if (!parent)
+        return part;
+    part->depth = parent->depth + 1;
+    if (parent->last_child)
+        parent->last_child->next = part;
+    else
+        parent->first_child = part;
+    parent->last_child = part;
+    return part;
+}
+
+struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root)
+{
+    if (part->first_child)
+        return part->first_child;
+    while (part != root && !part->next)
+        part = part->parent;
+    return part == root ? NULL : part->next;
+}
+
+static bool is_text_type(const struct mw_part *part)
+{
+    return strcmp(part->content_type, "text/plain") == 0 ||
+           strcmp(part->content_type, "text/html") == 0;
+}
+
+bool mw_part_is_attachment(const struct mw_part *part)
+{
+    if (part->kind == MW_PART_MULTIPART)
+        return false;
+    if (part->unpacked || part->kind == MW_PART_MESSAGE || part->filename)
+        return true;
+    if (part->disposition && strcmp(part->disposition, "attachment") == 0)
+        return true;
+    return !is_text_type(part);
+}
+
+bool mw_part_is_text(const struct mw_part *part)
+{
+    return part->kind == MW_PART_LEAF && is_text_type(part) && !mw_part_is_attachment(part);
+}

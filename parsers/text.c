@@ -1,0 +1,210 @@
+/* text: charset conversion by iconv(3), detection by libuchardet. */
+#include "parsers/text.h"
+
+#include <errno.h>
+#include <iconv.h>
+#include <string.h>
+#include <strings.h>
+#include <uchardet.h>
+
+#include "core/utf8.h"
+
+/* Names that mail uses, and what its writers and clients mean by them
+ * (after the WHATWG Encoding Standard, which mail clients follow too). */
+static const struct {
+    const char *name, *meant;
+} aliases[] = {
+    {"iso-8859-1", "windows-1252"},
+    {"latin1", "windows-1252"},
+    {"iso8859-1", "windows-1252"},
+    {"iso-8859-9", "windows-1254"},
+    {"iso-8859-8-i", "iso-8859-8"},
+    {"iso-8859-8-e", "iso-8859-8"},
+    {"gb2312", "gb18030"},
+    {"gbk", "gb18030"},
+    {"x-gbk", "gb18030"},
+    {"ks_c_5601-1987", "cp949"},
+    {"euc-kr", "cp949"},
+    {"shift_jis", "cp932"},
+    {"x-sjis", "cp932"},
+    {"iso-2022-jp", "iso-2022-jp-3"},
+    {"unicode-1-1-utf-7", "utf-7"},
+    {"utf8", "utf-8"},
+    {"x-unknown", ""},
+    {"unknown-8bit", ""},
+    {"default", ""},
+    {"us-ascii", ""},
+    {"ascii", ""},
+    {"ansi_x3.4-1968", ""},
+};
+
+static const char *meant_by(const char *charset)
+{
+    if (!charset)
+        return "";
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (strcasecmp(charset, aliases[i].name) == 0)
+            return aliases[i].meant;
+    return charset;
+}
+
+static bool is_unicode_name(const char *charset)
+{
+    return strcasecmp(charset, "utf-8") == 0 || *charset == '\0';
+}
+
+/* Room for any input: no charset in use makes more than 4 bytes of one, but
+ * stateful ones and U+FFFD for each bad byte stay below that too. */
+static size_t output_room(size_t size)
+{
+    return size * 4 + 16;
+}
+
+/*
+ * Converts all of bytes; bad sequences become U+FFFD, one a byte. Returns the
+ * text, or NULL when the charset is unknown to iconv.
+ */
+static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
+                     size_t *replaced)
+{
+    iconv_t converter = iconv_open("UTF-8", charset);
+    if (converter == (iconv_t)-1)
+        return NULL;
+    size_t room = output_room(bytes.size);
+    char *out = mw_arena_alloc_raw(arena, room);
+    char *to = out;
+    /* iconv reads its input only; its prototype predates const. */
+    union {
+        const unsigned char *data;
+        char *text;
+    } from = {.data = bytes.data};
+    size_t left = bytes.size;
+    *replaced = 0;
+    while (left > 0 && iconv(converter, &from.text, &left, &to, &room) == (size_t)-1) {
+        if (errno == E2BIG || left == 0 || room < 4)
+            break;
+        memcpy(to, "\xEF\xBF\xBD", 3);
+        to += 3;
+        room -= 3;
+        from.text++;
+        left--;
+        ++*replaced;
+    }
+    iconv(converter, NULL, NULL, &to, &room);
+    iconv_close(converter);
+    struct mw_bytes result = {(const unsigned char *)out, (size_t)(to - out)};
+    size_t cleaned = 0;
+    char *text = mw_utf8_clean(arena, result, &cleaned);
+    *replaced += cleaned;
+    return text;
+}
+
+static const char *detect(struct mw_arena *arena, struct mw_bytes bytes)
+{
+    uchardet_t detector = uchardet_new();
+    size_t size = bytes.size < 65536 ? bytes.size : 65536;
+    const char *name = NULL;
+    if (uchardet_handle_data(detector, (const char *)bytes.data, size) == 0) {
+        uchardet_data_end(detector);
+        name = mw_arena_dup(arena, uchardet_get_charset(detector));
+    }
+    uchardet_delete(detector);
+    return name && *name ? name : NULL;
+}
+
+/* The charset a byte order mark stands for, and how long the mark is. */
+static const char *byte_order_mark(struct mw_bytes bytes, size_t *length)
+{
+    static const struct {
+        const char *mark;
+        size_t length;
+        const char *charset;
+    } marks[] = {
+        {"\xEF\xBB\xBF", 3, "utf-8"}, {"\xFF\xFE", 2, "utf-16le"}, {"\xFE\xFF", 2, "utf-16be"}};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        *length = marks[i].length;
+        if (bytes.size >= *length && memcmp(bytes.data, marks[i].mark, *length) == 0)
+            return marks[i].charset;
+    }
+    *length = 0;
+    return NULL;
+}
+
+static const char *lower(struct mw_arena *arena, const char *name)
+{
+    char *copy = mw_utf8_clean_line(arena, mw_bytes_of(name), NULL);
+    for (char *c = copy; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}
+
+static void take_utf8(struct mw_arena *arena, struct mw_bytes bytes, struct mw_text *text)
+{
+    text->replaced = 0;
+    text->text = mw_utf8_clean(arena, bytes, &text->replaced);
+    text->charset = "utf-8";
+}
+
+/* Nothing declared fits: guess. */
+static void guess(struct mw_arena *arena, struct mw_bytes bytes, struct mw_text *text)
+{
+    text->guessed = true;
+    if (mw_utf8_valid(bytes)) {
+        take_utf8(arena, bytes, text);
+        return;
+    }
+    const char *name = detect(arena, bytes);
+    if (name && strcasecmp(name, "ascii") != 0 && !is_unicode_name(meant_by(name))) {
+        text->text = convert(arena, bytes, meant_by(name), &text->replaced);
+        text->charset = lower(arena, meant_by(name));
+        if (text->text && text->replaced == 0)
+            return;
+    }
+    if (name && is_unicode_name(name)) {
+        take_utf8(arena, bytes, text);
+        return;
+    }
+    text->text = convert(arena, bytes, "windows-1252", &text->replaced);
+    text->charset = "windows-1252";
+    if (!text->text)
+        take_utf8(arena, bytes, text);
+}
+
+/* UTF-16 and UTF-32 text is full of NULs and so never passes as UTF-8. */
+static bool is_plain(struct mw_bytes bytes)
+{
+    return mw_utf8_valid(bytes);
+}
+
+void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
+                    struct mw_text *text)
+{
+    *text = (struct mw_text){0};
+    size_t mark = 0;
+    const char *marked = byte_order_mark(bytes, &mark);
+    bytes = mw_bytes_slice(bytes, mark, bytes.size);
+    const char *meant = marked ? marked : meant_by(charset);
+    if (is_unicode_name(meant)) {
+        if (is_plain(bytes)) {
+            take_utf8(arena, bytes, text);
+            if (*meant == '\0' && charset)
+                text->charset = lower(arena, charset);
+            return;
+        }
+        if (marked)
+            take_utf8(arena, bytes, text);
+        else
+            guess(arena, bytes, text);
+        return;
+    }
+    text->text = convert(arena, bytes, meant, &text->replaced);
+    text->charset = lower(arena, marked ? marked : charset);
+    if (text->text && text->replaced == 0)
+        return;
+    struct mw_text guessed = {0};
+    guess(arena, bytes, &guessed);
+    if (!text->text || guessed.replaced < text->replaced)
+        if (!text->text || strcmp(guessed.charset, "windows-1252") != 0)
+            *text = guessed;
+}

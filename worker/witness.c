@@ -1,0 +1,241 @@
+/* witness: parse, hash, and write the report. */
+#include "worker/witness.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/utf8.h"
+#include "parsers/inline_files.h"
+#include "parsers/mime.h"
+#include "parsers/text.h"
+#include "parsers/tnef.h"
+#include "scanners/hash.h"
+
+enum { FILENAME_LIMIT = 255 };
+
+struct mw_witness {
+    struct mw_limits limits;
+    struct mw_mime *mime;
+    struct mw_hasher *hasher;
+};
+
+/* One message under way. */
+struct examination {
+    struct mw_witness *witness;
+    struct mw_report *report;
+    struct mw_parse parse;
+    struct mw_part *root;
+};
+
+struct mw_witness *mw_witness_new(const struct mw_limits *limits, struct mw_error *error)
+{
+    struct mw_hasher *hasher = mw_hasher_new(error);
+    if (!hasher)
+        return NULL;
+    struct mw_witness *witness = calloc(1, sizeof *witness);
+    if (!witness) {
+        mw_fail_errno(error, "cannot prepare a witness");
+        mw_hasher_free(hasher);
+        return NULL;
+    }
+    witness->limits = *limits;
+    witness->hasher = hasher;
+    witness->mime = mw_mime_new();
+    return witness;
+}
+
+void mw_witness_free(struct mw_witness *witness)
+{
+    if (!witness)
+        return;
+    mw_mime_free(witness->mime);
+    mw_hasher_free(witness->hasher);
+    free(witness);
+}
+
+static void add_timing(struct mw_report *report, const char *name, int64_t since)
+{
+    struct mw_number *timing = mw_list_add(report->arena, &report->timings, sizeof *timing);
+    timing->name = name;
+    timing->value = mw_parse_clock_us() - since;
+}
+
+static void add_attachment(struct examination *work, const struct mw_part *part)
+{
+    struct mw_report *report = work->report;
+    struct mw_attachment *file =
+        mw_list_add(report->arena, &report->attachments, sizeof *report->attachments.items);
+    file->path = part->path;
+    if (part->parent && part->parent->path[0] != '\0')
+        file->parent = part->parent->path;
+    if (part->filename) {
+        file->filename = mw_utf8_safe_filename(report->arena, part->filename, FILENAME_LIMIT);
+        if (!file->filename || strcmp(file->filename, part->filename) != 0)
+            file->filename_raw = part->filename;
+    }
+    file->content_type = part->content_type;
+    file->disposition = part->disposition;
+    file->description = part->description;
+    file->content_id = part->content_id;
+    file->encoding = part->encoding;
+    file->headers = part->headers;
+    file->size = (int64_t)part->data.size;
+    file->data = part->data;
+    file->verdict = MW_UNSCANNED;
+    file->unscanned = "no scanner is configured";
+    struct mw_digests digests;
+    mw_hasher_all(work->witness->hasher, report->arena, part->data, &digests);
+    file->md5 = digests.md5;
+    file->sha1 = digests.sha1;
+    file->sha256 = digests.sha256;
+    file->sha512 = digests.sha512;
+}
+
+/* Whether the part belongs to the message itself, not to one attached to it. */
+static bool is_own(const struct mw_part *part)
+{
+    for (const struct mw_part *up = part->parent; up; up = up->parent)
+        if (up->kind == MW_PART_MESSAGE)
+            return false;
+    return true;
+}
+
+/* A body out of winmail.dat counts only when MIME brought none. */
+static bool is_second_choice(const struct mw_part *part)
+{
+    return part->parent && part->parent->kind == MW_PART_LEAF;
+}
+
+static const struct mw_part *choose_body(const struct examination *work, const char *type)
+{
+    const struct mw_part *second = NULL;
+    for (const struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {
+        if (!mw_part_is_text(p) || strcmp(p->content_type, type) != 0 || !is_own(p))
+            continue;
+        if (!is_second_choice(p))
+            return p;
+        if (!second)
+            second = p;
+    }
+    return second;
+}
+
+static void note_charset(struct examination *work, const struct mw_part *part,
+                         const struct mw_text *text)
+{
+    if (text->replaced > 0)
+        mw_report_problem(work->report, &work->witness->limits, "text.undecodable", part->path,
+                          "%zu bytes are not valid %s and are shown as U+FFFD", text->replaced,
+                          text->charset);
+    else if (text->guessed && part->charset)
+        mw_report_problem(work->report, &work->witness->limits, "text.charset", part->path,
+                          "declared as %s but read as %s", part->charset, text->charset);
+}
+
+static const char *decode_text(struct examination *work, const struct mw_part *part,
+                               struct mw_text_part *entry)
+{
+    size_t limit = work->witness->limits.text_length;
+    struct mw_bytes bytes = mw_bytes_slice(part->data, 0, limit);
+    if (bytes.size < part->data.size) {
+        bytes.size = mw_utf8_cut(part->data, limit);
+        mw_report_problem(work->report, &work->witness->limits, "limit.text_length", part->path,
+                          "a text of %zu bytes: the first %zu are kept in the report",
+                          part->data.size, bytes.size);
+    }
+    struct mw_text text;
+    mw_text_decode(work->report->arena, bytes, part->charset, &text);
+    note_charset(work, part, &text);
+    entry->charset_used = text.charset;
+    return text.text;
+}
+
+static void add_text(struct examination *work, const struct mw_part *part,
+                     const struct mw_part *plain, const struct mw_part *html)
+{
+    struct mw_report *report = work->report;
+    struct mw_text_part *entry =
+        mw_list_add(report->arena, &report->text_parts, sizeof *report->text_parts.items);
+    entry->path = part->path;
+    entry->content_type = part->content_type;
+    entry->charset = part->charset;
+    entry->size = (int64_t)part->data.size;
+    entry->sha256 = mw_hasher_sha256(work->witness->hasher, report->arena, part->data);
+    entry->role = part == plain ? "body" : part == html ? "body_html" : "other";
+    const char *text = decode_text(work, part, entry);
+    if (part == plain)
+        report->body = text;
+    else if (part == html)
+        report->body_html = text;
+    else
+        entry->text = text;
+}
+
+/* Opens what lies inside parts; children come behind their parent, so the walk
+ * reaches what it adds. */
+static void unpack(struct examination *work)
+{
+    for (struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {
+        if (mw_parse_expired(&work->parse))
+            return;
+        if (p->kind != MW_PART_LEAF || p->first_child)
+            continue;
+        if (mw_tnef_is(p))
+            mw_tnef_unpack(&work->parse, p);
+        else if (mw_part_is_text(p) && strcmp(p->content_type, "text/plain") == 0)
+            mw_inline_files(&work->parse, p);
+    }
+}
+
+static void collect(struct examination *work)
+{
+    const struct mw_part *plain = choose_body(work, "text/plain");
+    const struct mw_part *html = choose_body(work, "text/html");
+    for (const struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {
+        if (mw_part_is_attachment(p))
+            add_attachment(work, p);
+        else if (mw_part_is_text(p))
+            add_text(work, p, plain, html);
+    }
+}
+
+static void hash_message(struct examination *work, struct mw_bytes raw)
+{
+    struct mw_digests digests;
+    mw_hasher_all(work->witness->hasher, work->report->arena, raw, &digests);
+    work->report->md5 = digests.md5;
+    work->report->sha1 = digests.sha1;
+    work->report->sha256 = digests.sha256;
+    work->report->sha512 = digests.sha512;
+    work->report->size = (int64_t)raw.size;
+}
+
+struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes raw)
+{
+    struct mw_report *report = mw_report_new();
+    struct examination work = {.witness = witness, .report = report};
+    int64_t start = mw_parse_clock_us();
+    report->verdict = MW_UNSCANNED;
+    hash_message(&work, raw);
+    add_timing(report, "hash_us", start);
+    if (raw.size > witness->limits.message_size) {
+        mw_report_problem(report, &witness->limits, "limit.message_size", NULL,
+                          "%zu bytes are more than the %zu allowed: not opened", raw.size,
+                          witness->limits.message_size);
+        mw_texts_add(report->arena, &report->unscanned, "the message is too large");
+        return report;
+    }
+    mw_texts_add(report->arena, &report->unscanned, "no scanner is configured");
+    int64_t parse_start = mw_parse_clock_us();
+    mw_parse_start(&work.parse, report, &witness->limits);
+    work.root = mw_mime_parse(witness->mime, &work.parse, raw);
+    if (raw.size == 0)
+        mw_report_problem(report, &witness->limits, "message.empty", NULL, "the message is empty");
+    unpack(&work);
+    add_timing(report, "parse_us", parse_start);
+    int64_t collect_start = mw_parse_clock_us();
+    collect(&work);
+    add_timing(report, "collect_us", collect_start);
+    add_timing(report, "total_us", start);
+    return report;
+}
