@@ -62,8 +62,8 @@ int mw_memfile_append(struct mw_memfile *file, struct mw_bytes bytes, size_t max
     unmap(file);
     size_t done = 0;
     while (done < bytes.size) {
-        ssize_t n = pwrite(file->fd, bytes.data + done, bytes.size - done,
-                           (off_t)(file->size + done));
+        ssize_t n =
+            pwrite(file->fd, bytes.data + done, bytes.size - done, (off_t)(file->size + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

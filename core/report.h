@@ -131,7 +131,7 @@ MW_LIST_TYPE(mw_flags, struct mw_flag);
 MW_LIST_TYPE(mw_numbers, struct mw_number);
 
 struct mw_envelope {
-    const char *from;    /* "" is the null sender */
+    const char *from; /* "" is the null sender */
     struct mw_texts to;
 };
 

@@ -8,14 +8,35 @@ static const char *const severities[] = {"info", "suspicious", "malicious", NULL
 static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
                                       "tempfail", "reject", "discard", NULL};
 
-#define TABLE(of, table) {#of, sizeof(struct of), table, sizeof(table) / sizeof *(table)}
+#define TABLE(of, table)                                                                           \
+    {                                                                                              \
+#of, sizeof(struct of), table, sizeof(table) / sizeof *(table)                             \
+    }
 #define AT(member) #member, offsetof(struct HERE, member)
-#define TEXT(member) {AT(member), MW_FIELD_TEXT, 0, NULL, NULL}
-#define TEXTS(member) {AT(member), MW_FIELD_TEXTS, 0, NULL, NULL}
-#define INTEGER(member) {AT(member), MW_FIELD_INTEGER, MW_FIELD_ALWAYS, NULL, NULL}
-#define ENUM(member, names) {AT(member), MW_FIELD_ENUM, MW_FIELD_ALWAYS, NULL, names}
-#define OBJECT(member, table) {AT(member), MW_FIELD_OBJECT, 0, &(table), NULL}
-#define LIST(member, table, flags) {AT(member), MW_FIELD_LIST, flags, &(table), NULL}
+#define TEXT(member)                                                                               \
+    {                                                                                              \
+        AT(member), MW_FIELD_TEXT, 0, NULL, NULL                                                   \
+    }
+#define TEXTS(member)                                                                              \
+    {                                                                                              \
+        AT(member), MW_FIELD_TEXTS, 0, NULL, NULL                                                  \
+    }
+#define INTEGER(member)                                                                            \
+    {                                                                                              \
+        AT(member), MW_FIELD_INTEGER, MW_FIELD_ALWAYS, NULL, NULL                                  \
+    }
+#define ENUM(member, names)                                                                        \
+    {                                                                                              \
+        AT(member), MW_FIELD_ENUM, MW_FIELD_ALWAYS, NULL, names                                    \
+    }
+#define OBJECT(member, table)                                                                      \
+    {                                                                                              \
+        AT(member), MW_FIELD_OBJECT, 0, &(table), NULL                                             \
+    }
+#define LIST(member, table, flags)                                                                 \
+    {                                                                                              \
+        AT(member), MW_FIELD_LIST, flags, &(table), NULL                                           \
+    }
 
 #define HERE mw_address
 static const struct mw_field address_fields[] = {TEXT(name), TEXT(address), TEXT(group)};
@@ -30,12 +51,8 @@ static const struct mw_fields hop_table = TABLE(mw_hop, hop_fields);
 
 #define HERE mw_finding
 static const struct mw_field finding_fields[] = {
-    TEXT(scanner),
-    TEXT(name),
-    ENUM(severity, severities),
-    TEXT(message),
-    TEXT(path),
-    {AT(details), MW_FIELD_JSON, 0, NULL, NULL},
+    TEXT(scanner), TEXT(name), ENUM(severity, severities),
+    TEXT(message), TEXT(path), {AT(details), MW_FIELD_JSON, 0, NULL, NULL},
 };
 #undef HERE
 static const struct mw_fields finding_table = TABLE(mw_finding, finding_fields);

@@ -75,8 +75,7 @@ static bool all_used(json_t *values, json_t *used)
 {
     const char *key;
     json_t *entry;
-    json_object_foreach(values, key, entry)
-    {
+    json_object_foreach (values, key, entry) {
         json_int_t n = json_integer_value(json_object_get(used, key));
         json_int_t there = json_is_array(entry) ? (json_int_t)json_array_size(entry) : 1;
         if (n != there || (json_is_array(entry) && there < 2))

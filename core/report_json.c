@@ -204,8 +204,7 @@ static int read_flags(struct mw_arena *arena, const struct mw_field *field, json
     json_t *entry;
     if (!json_is_object(value))
         return wrong(error, field, "an object of booleans");
-    json_object_foreach(value, key, entry)
-    {
+    json_object_foreach (value, key, entry) {
         if (!json_is_boolean(entry))
             return wrong(error, field, "an object of booleans");
         struct mw_flag *flag = mw_list_add(arena, flags, sizeof *flags->items);
@@ -222,8 +221,7 @@ static int read_numbers(struct mw_arena *arena, const struct mw_field *field, js
     json_t *entry;
     if (!json_is_object(value))
         return wrong(error, field, "an object of integers");
-    json_object_foreach(value, key, entry)
-    {
+    json_object_foreach (value, key, entry) {
         if (!json_is_integer(entry))
             return wrong(error, field, "an object of integers");
         struct mw_number *number = mw_list_add(arena, numbers, sizeof *numbers->items);

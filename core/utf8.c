@@ -16,7 +16,10 @@ static size_t character(const unsigned char *data, size_t size, uint32_t *code)
         unsigned char mask, lead;
         size_t length;
         uint32_t least;
-    } forms[] = {{0x80, 0x00, 1, 0}, {0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}};
+    } forms[] = {{0x80, 0x00, 1, 0},
+                 {0xE0, 0xC0, 2, 0x80},
+                 {0xF0, 0xE0, 3, 0x800},
+                 {0xF8, 0xF0, 4, 0x10000}};
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
         if ((data[0] & forms[f].mask) != forms[f].lead)
             continue;
@@ -118,8 +121,7 @@ static size_t cleaned_size(struct mw_bytes bytes, refuses *refuse, size_t *repla
     return size;
 }
 
-static char *clean(struct mw_arena *arena, struct mw_bytes bytes, refuses *refuse,
-                   size_t *replaced)
+static char *clean(struct mw_arena *arena, struct mw_bytes bytes, refuses *refuse, size_t *replaced)
 {
     size_t bad_count = 0;
     size_t size = cleaned_size(bytes, refuse, &bad_count);

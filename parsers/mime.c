@@ -87,8 +87,8 @@ static struct mw_bytes part_content(const struct entity *entity, GMimePart *obje
     if (!stream || stream->bound_start < 0)
         return (struct mw_bytes){0};
     size_t start = (size_t)stream->bound_start;
-    size_t end = stream->bound_end < stream->bound_start ? entity->source.size
-                                                         : (size_t)stream->bound_end;
+    size_t end =
+        stream->bound_end < stream->bound_start ? entity->source.size : (size_t)stream->bound_end;
     return mw_bytes_slice(entity->source, start, end - start);
 }
 
@@ -142,7 +142,8 @@ static struct mw_bytes unsplit_content(const struct entity *entity, GMimeMultipa
     /* The prologue has its CRLFs turned to LF: count them back in. */
     size_t end = at, left = strlen(prologue);
     while (end < source.size && left > 0) {
-        bool crlf = source.data[end] == '\r' && end + 1 < source.size && source.data[end + 1] == '\n';
+        bool crlf =
+            source.data[end] == '\r' && end + 1 < source.size && source.data[end + 1] == '\n';
         end += crlf ? 2 : 1;
         left--;
     }
@@ -254,7 +255,8 @@ static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struc
     mw_report_problem(parse->report, parse->limits, "mime.boundary", part->path,
                       has_boundary ? "the boundary of this multipart does not occur in it"
                                    : "this multipart names no boundary");
-    if (!has_boundary && split_again(entity, part, content, named_boundary(GMIME_OBJECT(multipart))))
+    if (!has_boundary &&
+        split_again(entity, part, content, named_boundary(GMIME_OBJECT(multipart))))
         return;
     struct mw_bytes guessed = guess_boundary(content);
     if (split_again(entity, part, content, guessed))

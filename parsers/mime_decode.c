@@ -16,7 +16,8 @@ static struct mw_bytes step_all(struct mw_arena *arena, struct mw_bytes encoded,
     GMimeEncoding state;
     g_mime_encoding_init_decode(&state, encoding);
     unsigned char *out = mw_arena_alloc_raw(arena, g_mime_encoding_outlen(&state, encoded.size));
-    size_t size = g_mime_encoding_step(&state, (const char *)encoded.data, encoded.size, (char *)out);
+    size_t size =
+        g_mime_encoding_step(&state, (const char *)encoded.data, encoded.size, (char *)out);
     return (struct mw_bytes){out, size};
 }
 
@@ -168,14 +169,10 @@ static const struct {
     const char *name;
     decode_function *decode;
 } decoders[] = {
-    {"base64", decode_base64},
-    {"quoted-printable", decode_quoted_printable},
-    {"x-uuencode", decode_uu},
-    {"x-uue", decode_uu},
-    {"uuencode", decode_uu},
-    {"uue", decode_uu},
-    {"x-yenc", decode_yenc},
-    {"yenc", decode_yenc},
+    {"base64", decode_base64}, {"quoted-printable", decode_quoted_printable},
+    {"x-uuencode", decode_uu}, {"x-uue", decode_uu},
+    {"uuencode", decode_uu},   {"uue", decode_uu},
+    {"x-yenc", decode_yenc},   {"yenc", decode_yenc},
 };
 
 struct mw_bytes mw_mime_decode(struct mw_parse *parse, const char *place, struct mw_bytes encoded,

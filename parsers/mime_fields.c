@@ -62,9 +62,9 @@ static bool add_mailboxes(struct address_walk *walk, InternetAddressList *list, 
         if (!mailbox)
             return false;
         mailbox->name = display_name(walk, address);
-        mailbox->address = clean(
-            walk->parse->report->arena,
-            internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address)));
+        mailbox->address =
+            clean(walk->parse->report->arena,
+                  internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address)));
         mailbox->group = group;
     }
     return true;

@@ -91,9 +91,8 @@ static void add_header(struct mw_mime *mime, struct mw_parse *parse, const char 
         memcmp(unfolded.data, header->value, unfolded.size) != 0)
         header->raw = mw_utf8_clean(arena, mw_bytes_of(raw), NULL);
     if (replaced > 0)
-        mw_report_problem(parse->report, parse->limits, "header.undecodable",
-                          place ? place : name, "%zu bytes of %s could not be decoded", replaced,
-                          name);
+        mw_report_problem(parse->report, parse->limits, "header.undecodable", place ? place : name,
+                          "%zu bytes of %s could not be decoded", replaced, name);
 }
 
 static GMimeHeader *field_at(GMimeHeaderList *list, int index)
@@ -153,9 +152,11 @@ static const char *file_name(struct mw_mime *mime, struct mw_arena *arena, GMime
     GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
     GMimeContentType *type = g_mime_object_get_content_type(object);
     if (disposition) {
-        name = parameter(mime, arena, g_mime_content_disposition_get_parameter(disposition, "filename"));
+        name = parameter(mime, arena,
+                         g_mime_content_disposition_get_parameter(disposition, "filename"));
         if (!name)
-            name = parameter(mime, arena, g_mime_content_disposition_get_parameter(disposition, "name"));
+            name = parameter(mime, arena,
+                             g_mime_content_disposition_get_parameter(disposition, "name"));
     }
     if (!name && type)
         name = parameter(mime, arena, g_mime_content_type_get_parameter(type, "name"));

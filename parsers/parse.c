@@ -25,8 +25,7 @@ struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
     if (parse->parts >= parse->limits->parts) {
         if (parse->parts++ == parse->limits->parts)
             mw_report_problem(parse->report, parse->limits, "limit.parts", place,
-                              "more than %zu parts: the rest was not opened",
-                              parse->limits->parts);
+                              "more than %zu parts: the rest was not opened", parse->limits->parts);
         return NULL;
     }
     if (parent && parent->depth + 1 > parse->limits->depth) {

@@ -39,8 +39,7 @@ struct mw_part {
 };
 
 /* A new part under parent (NULL: the top), linked in last place. */
-struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent,
-                            enum mw_part_kind kind);
+struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum mw_part_kind kind);
 
 /* The next part in document order within the tree at root; NULL at the end. */
 struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root);

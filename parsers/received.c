@@ -74,8 +74,11 @@ void mw_received_parse(struct mw_arena *arena, const char *value, struct mw_hop 
     struct {
         const char *keyword;
         const char **field;
-    } clauses[] = {{"from", &hop->from}, {"by", &hop->by}, {"with", &hop->with},
-                   {"id", &hop->id},     {"for", &hop->recipient}};
+    } clauses[] = {{"from", &hop->from},
+                   {"by", &hop->by},
+                   {"with", &hop->with},
+                   {"id", &hop->id},
+                   {"for", &hop->recipient}};
     const char *semicolon = strrchr(value, ';');
     const char *end = semicolon ? semicolon : value + strlen(value);
     const char *from_end = end;
@@ -96,7 +99,8 @@ void mw_received_parse(struct mw_arena *arena, const char *value, struct mw_hop 
         if (field && !*field)
             *field = take_word(arena, at, size);
         for (size_t i = 0; !field && i < sizeof clauses / sizeof *clauses; i++) {
-            if (strlen(clauses[i].keyword) != size || strncasecmp(at, clauses[i].keyword, size) != 0)
+            if (strlen(clauses[i].keyword) != size ||
+                strncasecmp(at, clauses[i].keyword, size) != 0)
                 continue;
             awaited = clauses[i].field;
             if (awaited == &hop->by && from_end == end)

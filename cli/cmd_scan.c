@@ -1,0 +1,273 @@
+/* mailwitness scan: reports of message files. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/extract.h"
+#include "cli/input.h"
+#include "cli/limit_option.h"
+#include "cli/print.h"
+#include "core/id.h"
+#include "core/utf8.h"
+#include "worker/witness.h"
+
+static const char usage[] =
+    "usage: mailwitness scan [OPTION]... [FILE|DIR|-]...\n"
+    "\n"
+    "Reads messages and prints a report of each: headers, addresses, bodies, every\n"
+    "attachment with its hashes. FILE is a message or an mbox, DIR a Maildir or any\n"
+    "folder, - standard input (also when nothing is named).\n"
+    "\n"
+    "  --json           JSON, indented (the default on a terminal)\n"
+    "  --jsonl          JSON, one line a message (the default elsewhere)\n"
+    "  --summary        a table for people\n"
+    "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
+    "                   them in DIR/index.jsonl\n"
+    "  --limit NAME=N   change a limit: message_size, header_count, header_length,\n"
+    "                   parts, depth, unpacked_size, unpack_ratio, text_length,\n"
+    "                   address_count, findings_per_part, indicators, errors, time_ms\n"
+    "  --help           this text\n"
+    "\n"
+    "Exit status: 0 nothing suspicious or malicious was found, 1 something was,\n"
+    "2 something could not be done (it is named, and the rest was done).\n";
+
+enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY };
+
+struct options {
+    enum form form;
+    const char *extract;
+    struct mw_limits limits;
+};
+
+/* The command under way. */
+struct scan {
+    const struct mw_command *command;
+    struct options options;
+    struct mw_witness *witness;
+    struct mw_id_source *ids;
+    struct mw_printer printer;
+    struct mw_extract *extract;
+    bool progress;
+    size_t done;
+    int64_t shown_ms;
+    int status;
+};
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, 'j'},
+    {"jsonl", no_argument, NULL, 'l'},
+    {"summary", no_argument, NULL, 's'},
+    {"extract", required_argument, NULL, 'x'},
+    {"limit", required_argument, NULL, 'L'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static int bad_option(const struct mw_command *command, char **argv)
+{
+    const char *typed = argv[optind - 1];
+    const char *names[sizeof long_options / sizeof *long_options];
+    size_t count = 0;
+    for (; long_options[count].name; count++) {
+        names[count] = long_options[count].name;
+        if (strncmp(typed, "--", 2) == 0 && strcmp(typed + 2, names[count]) == 0)
+            return mw_command_fail(command, "option '%s' needs a value", typed);
+    }
+    const char *near = strncmp(typed, "--", 2) == 0 ? mw_suggest(typed + 2, names, count) : NULL;
+    if (near)
+        return mw_command_fail(command, "'%s' is not an option; did you mean '--%s'?", typed, near);
+    return mw_command_fail(command, "'%s' is not an option; see 'mailwitness help scan'", typed);
+}
+
+/* 0 to go on, -1 when --help was answered, else an exit status. */
+static int parse_options(const struct mw_command *command, struct options *options, int argc,
+                         char **argv)
+{
+    struct mw_error error = {0};
+    mw_limits_default(&options->limits);
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+        switch (c) {
+        case 'j':
+            options->form = FORM_JSON;
+            break;
+        case 'l':
+            options->form = FORM_JSONL;
+            break;
+        case 's':
+            options->form = FORM_SUMMARY;
+            break;
+        case 'x':
+            options->extract = optarg;
+            break;
+        case 'L':
+            if (mw_limit_option(&options->limits, optarg, &error) != 0)
+                return mw_command_fail(command, "%s", error.text);
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return -1;
+        default:
+            return bad_option(command, argv);
+        }
+    }
+    return 0;
+}
+
+static int terminal_columns(void)
+{
+    struct winsize size;
+    const char *text = getenv("COLUMNS");
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    return text && atoi(text) > 0 ? atoi(text) : 100;
+}
+
+static struct mw_printer make_printer(enum form form)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    const char *no_colour = getenv("NO_COLOR");
+    if (form == FORM_SUMMARY)
+        return mw_printer_summary(terminal_columns(), terminal && !(no_colour && *no_colour));
+    if (form == FORM_JSON || (form == FORM_AUTO && terminal))
+        return mw_printer_json(MW_JSON_PRETTY);
+    return mw_printer_json(MW_JSON_LINE);
+}
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void show_progress(struct scan *scan, const char *source)
+{
+    scan->done++;
+    int64_t now = clock_ms();
+    if (!scan->progress || now - scan->shown_ms < 100)
+        return;
+    scan->shown_ms = now;
+    fprintf(stderr, "\r\033[K%zu messages, at %.60s", scan->done, source);
+}
+
+static void clear_progress(const struct scan *scan)
+{
+    if (scan->progress && scan->shown_ms > 0)
+        fputs("\r\033[K", stderr);
+}
+
+static void failed(void *user, const struct mw_error *error)
+{
+    struct scan *scan = user;
+    clear_progress(scan);
+    scan->status = mw_command_fail(scan->command, "%s", error->text);
+}
+
+static const char *now_text(struct mw_arena *arena)
+{
+    struct timespec now;
+    struct tm parts;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    return mw_arena_printf(arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+}
+
+/* Stops the walk (by returning 1) only when nothing more can be written. */
+static int scan_message(void *user, struct mw_bytes raw, const char *source)
+{
+    struct scan *scan = user;
+    struct mw_error error = {0};
+    char id[MW_ID_SIZE];
+    struct mw_report *report = mw_witness_examine(scan->witness, raw);
+    mw_id_next(scan->ids, id);
+    report->id = mw_arena_dup(report->arena, id);
+    report->received = now_text(report->arena);
+    report->source = mw_utf8_clean(report->arena, mw_bytes_of(source), NULL);
+    bool found = report->verdict == MW_SUSPICIOUS || report->verdict == MW_MALICIOUS;
+    if (found && scan->status == MW_EXIT_OK)
+        scan->status = MW_EXIT_FOUND;
+    if (scan->extract && mw_extract_report(scan->extract, report, &error) != 0)
+        failed(scan, &error);
+    clear_progress(scan);
+    int result = scan->printer.report(scan->printer.state, report, &error);
+    mw_report_free(report);
+    show_progress(scan, source);
+    if (result == 0)
+        return 0;
+    failed(scan, &error);
+    return 1;
+}
+
+static int prepare(struct scan *scan, struct mw_error *error)
+{
+    scan->witness = mw_witness_new(&scan->options.limits, error);
+    if (!scan->witness)
+        return error->code;
+    scan->ids = mw_id_source_new();
+    if (!scan->ids)
+        return mw_fail_errno(error, "the system gives no random numbers");
+    if (scan->options.extract) {
+        scan->extract = mw_extract_new(scan->options.extract, error);
+        if (!scan->extract)
+            return error->code;
+    }
+    scan->printer = make_printer(scan->options.form);
+    scan->progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
+    return 0;
+}
+
+static void release(struct scan *scan)
+{
+    if (scan->printer.free)
+        scan->printer.free(scan->printer.state);
+    mw_extract_free(scan->extract);
+    mw_id_source_free(scan->ids);
+    mw_witness_free(scan->witness);
+}
+
+static void walk_all(struct scan *scan, int count, char **paths)
+{
+    static char standard_input[] = "-";
+    char *only[] = {standard_input};
+    if (count == 0) {
+        paths = only;
+        count = 1;
+    }
+    struct mw_input input = {scan->options.limits.message_size, scan, scan_message, failed};
+    for (int i = 0; i < count; i++)
+        if (mw_input_walk(&input, paths[i]) != 0)
+            return;
+}
+
+static int run(const struct mw_command *command, int argc, char **argv)
+{
+    struct scan scan = {.command = command};
+    struct mw_error error = {0};
+    int parsed = parse_options(command, &scan.options, argc, argv);
+    if (parsed != 0)
+        return parsed < 0 ? MW_EXIT_OK : parsed;
+    if (optind == argc && isatty(STDIN_FILENO))
+        return mw_command_fail(command, "name a message file or a folder, or - to read "
+                                        "standard input");
+    if (prepare(&scan, &error) != 0) {
+        release(&scan);
+        return mw_command_fail(command, "%s", error.text);
+    }
+    walk_all(&scan, argc - optind, argv + optind);
+    clear_progress(&scan);
+    if (scan.printer.end(scan.printer.state, &error) != 0)
+        failed(&scan, &error);
+    release(&scan);
+    return scan.status;
+}
+
+const struct mw_command mw_command_scan = {"scan", "report on message files, mailboxes, folders",
+                                           usage, run};

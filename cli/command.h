@@ -1,0 +1,29 @@
+/*
+ * command: one subcommand of mailwitness. Adding one: a file cmd_NAME.c with a
+ * struct mw_command, and a line in main.c's table.
+ */
+#ifndef MW_CLI_COMMAND_H
+#define MW_CLI_COMMAND_H
+
+#include <stddef.h>
+
+enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_ERROR = 2 };
+
+struct mw_command {
+    const char *name;
+    const char *summary; /* one line, for `mailwitness help` */
+    const char *usage;   /* the whole of `mailwitness help NAME` */
+    int (*run)(const struct mw_command *command, int argc, char **argv); /* an enum mw_exit */
+};
+
+extern const struct mw_command mw_command_scan;
+
+/* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
+int mw_command_fail(const struct mw_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* suggest.c: the one of count names nearest to typed, when it is near enough
+ * to be a slip; NULL otherwise. names are stride bytes apart. */
+const char *mw_suggest(const char *typed, const char *const *names, size_t count);
+
+#endif

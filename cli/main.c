@@ -1,0 +1,94 @@
+/* mailwitness: the command line. */
+#include <gmime/gmime-version.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "config.h"
+
+static const struct mw_command *const commands[] = {&mw_command_scan};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+int mw_command_fail(const struct mw_command *command, const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "mailwitness%s%s: ", command ? " " : "", command ? command->name : "");
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return MW_EXIT_ERROR;
+}
+
+static const struct mw_command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[COMMANDS + 1];
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i]->name;
+    names[COMMANDS] = "help";
+    const char *near = mw_suggest(name, names, COMMANDS + 1);
+    if (near)
+        return mw_command_fail(NULL, "'%s' is not a command; did you mean '%s'?", name, near);
+    return mw_command_fail(NULL, "'%s' is not a command; see 'mailwitness help'", name);
+}
+
+static int finish_output(int status)
+{
+    if (fflush(stdout) != 0)
+        return mw_command_fail(NULL, "cannot write the output");
+    return status;
+}
+
+static int help(int argc, char **argv)
+{
+    if (argc > 1) {
+        const struct mw_command *command = find(argv[1]);
+        if (!command)
+            return unknown(argv[1]);
+        fputs(command->usage, stdout);
+        return finish_output(MW_EXIT_OK);
+    }
+    puts("usage: mailwitness COMMAND [ARGUMENT]...\n\ncommands:");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    puts("  help       explain a command\n\n"
+         "'mailwitness help COMMAND' tells a command's options; --version the version.");
+    return finish_output(MW_EXIT_OK);
+}
+
+static int version(void)
+{
+    printf("mailwitness %s (GMime %d.%d.%d)\n", PACKAGE_VERSION, GMIME_MAJOR_VERSION,
+           GMIME_MINOR_VERSION, GMIME_MICRO_VERSION);
+    return finish_output(MW_EXIT_OK);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        help(1, argv);
+        return MW_EXIT_ERROR;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(argc - 1, argv + 1);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        return version();
+    const struct mw_command *command = find(name);
+    if (!command)
+        return unknown(name);
+    return command->run(command, argc - 1, argv + 1);
+}

@@ -1,0 +1,37 @@
+# Shared by contrib/try and contrib/check: packages, configure, make.
+# Sourced with the repository's top as the working directory.
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        echo "$0: run this as root, or install sudo: packages have to be installed" >&2
+        exit 1
+    fi
+}
+
+install_packages() {
+    wanted=$(grep -v '^#' contrib/packages)
+    missing=
+    for package in $wanted; do
+        status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+        [ "$status" = "install ok installed" ] || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    echo "installing:$missing"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# build FOLDER [CONFIGURE OPTION]...
+build() {
+    folder=$1
+    shift
+    ./bootstrap >/dev/null 2>&1 || ./bootstrap
+    mkdir -p "$folder"
+    (cd "$folder" && ../../configure --quiet "$@" && make -s -j"$(nproc)")
+}

@@ -1,0 +1,78 @@
+dnl MW_REQUIRE_PKG(NAME, PKG-CONFIG MODULES, DEBIAN PACKAGE)
+AC_DEFUN([MW_REQUIRE_PKG], [
+  PKG_CHECK_MODULES([$1], [$2], [], [mw_missing="$mw_missing
+    $2 (Debian: apt-get install $3)"])
+])
+
+dnl MW_REQUIRE_LIB(NAME, LIBRARY, INCLUDES, CALL, DEBIAN PACKAGE): a real link test
+AC_DEFUN([MW_REQUIRE_LIB], [
+  AC_MSG_CHECKING([for lib$2])
+  mw_saved_LIBS=$LIBS
+  LIBS="-l$2 $LIBS"
+  AC_LINK_IFELSE([AC_LANG_PROGRAM([$3], [$4])],
+    [AC_MSG_RESULT([yes]); AC_SUBST([$1_LIBS], [-l$2])],
+    [AC_MSG_RESULT([no]); mw_missing="$mw_missing
+    lib$2 (Debian: apt-get install $5)"])
+  LIBS=$mw_saved_LIBS
+])
+
+dnl MW_OPTIONAL_PKG(OPTION, NAME, MODULES, DEBIAN PACKAGE): used when there,
+dnl required by --with-OPTION, left out by --without-OPTION
+AC_DEFUN([MW_OPTIONAL_PKG], [
+  AC_ARG_WITH([$1], [AS_HELP_STRING([--without-$1], [leave out $1 ($3)])],
+    [], [with_$1=auto])
+  mw_have_$1=no
+  AS_IF([test "x$with_$1" != xno], [
+    PKG_CHECK_MODULES([$2], [$3], [mw_have_$1=yes], [
+      AS_IF([test "x$with_$1" = xyes], [mw_missing="$mw_missing
+    $3 (Debian: apt-get install $4)"])])])
+])
+
+dnl MW_CHECK_MISSING: ends configure with the list of everything missing
+AC_DEFUN([MW_CHECK_MISSING], [
+  AS_IF([test -n "$mw_missing"], [AC_MSG_ERROR([these are missing:$mw_missing
+])])
+])
+
+AC_DEFUN([MW_TRY_FLAG], [
+  mw_saved_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS -Werror $2"
+  AC_LINK_IFELSE([AC_LANG_PROGRAM([], [])], [$1="$$1 $2"])
+  CFLAGS=$mw_saved_CFLAGS
+])
+
+dnl MW_COMPILER_FLAGS: warnings, hardening, sanitizers, fuzzers
+AC_DEFUN([MW_COMPILER_FLAGS], [
+  AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [warnings are errors])],
+    [], [enable_werror=no])
+  AC_ARG_ENABLE([sanitizers],
+    [AS_HELP_STRING([--enable-sanitizers], [build under ASan and UBSan])],
+    [], [enable_sanitizers=no])
+  AC_ARG_ENABLE([fuzzers],
+    [AS_HELP_STRING([--enable-fuzzers], [build the fuzzers (with CC=clang)])],
+    [], [enable_fuzzers=no])
+  for mw_flag in -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
+      -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wvla; do
+    MW_TRY_FLAG([MW_WARNINGS], [$mw_flag])
+  done
+  AS_IF([test "x$enable_werror" = xyes], [MW_WARNINGS="$MW_WARNINGS -Werror"])
+  AS_IF([test "x$enable_sanitizers" = xyes], [
+    MW_HARDENING="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+  ], [
+    for mw_flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+        "-fPIE -pie" "-Wl,-z,relro" "-Wl,-z,now"; do
+      MW_TRY_FLAG([MW_HARDENING], [$mw_flag])
+    done
+    MW_HARDENING_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"
+  ])
+  AS_IF([test "x$enable_fuzzers" = xyes], [
+    MW_TRY_FLAG([MW_FUZZ], [-fsanitize=fuzzer-no-link])
+    AS_IF([test -z "$MW_FUZZ"], [mw_missing="$mw_missing
+    a compiler with libFuzzer (Debian: apt-get install clang libclang-rt-14-dev, then CC=clang)"])
+  ])
+  AM_CONDITIONAL([WITH_FUZZERS], [test "x$enable_fuzzers" = xyes])
+  AC_SUBST([MW_WARNINGS])
+  AC_SUBST([MW_HARDENING])
+  AC_SUBST([MW_HARDENING_CPPFLAGS])
+  AC_SUBST([MW_FUZZ])
+])

@@ -1,0 +1,64 @@
+/*
+ * fuzz_message: the whole message path, from raw bytes to a JSON report and
+ * back. Beyond not crashing, it holds the promise that a report is always
+ * valid and that JSON -> report -> JSON is the identity.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/report.h"
+#include "worker/witness.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct mw_witness *witness_once(void)
+{
+    static struct mw_witness *witness;
+    if (witness)
+        return witness;
+    struct mw_limits limits;
+    mw_limits_default(&limits);
+    /* Small enough bounds that the fuzzer reaches them. */
+    limits.parts = 200;
+    limits.depth = 8;
+    limits.unpacked_size = 16 << 20;
+    limits.text_length = 64 << 10;
+    limits.header_count = 300;
+    limits.header_length = 4096;
+    limits.time_ms = 0;
+    struct mw_error error = {0};
+    witness = mw_witness_new(&limits, &error);
+    if (!witness) {
+        fprintf(stderr, "%s\n", error.text);
+        exit(2);
+    }
+    return witness;
+}
+
+static void fail(const char *what, const struct mw_error *error)
+{
+    fprintf(stderr, "broken promise: %s: %s\n", what, error->text);
+    abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct mw_error error = {0};
+    struct mw_report *report = mw_witness_examine(witness_once(), (struct mw_bytes){data, size});
+    char *first = mw_report_to_json(report, MW_JSON_LINE, &error);
+    if (!first)
+        fail("every report can be written as JSON", &error);
+    struct mw_report *again = mw_report_from_json(mw_bytes_of(first), &error);
+    if (!again)
+        fail("every report can be read back", &error);
+    char *second = mw_report_to_json(again, MW_JSON_LINE, &error);
+    if (!second || strcmp(first, second) != 0)
+        fail("JSON -> report -> JSON is the identity", &error);
+    free(first);
+    free(second);
+    mw_report_free(again);
+    mw_report_free(report);
+    return 0;
+}
