@@ -21,7 +21,7 @@ static const char *lower(struct mw_arena *arena, const char *name)
 /* The first value stands alone, the second makes an array of it. */
 static int add_value(json_t *values, const char *key, const char *value)
 {
-    json_t *text = json_string(value);
+    json_t *text = json_string_nocheck(value);
     json_t *there = json_object_get(values, key);
     if (!text)
         return -1;
@@ -44,7 +44,7 @@ int mw_headers_to_json(json_t *object, const struct mw_headers *headers)
         const struct mw_header *header = &headers->items[i];
         result = add_value(values, lower(scratch, header->name), header->value);
         if (result == 0)
-            result = json_array_append_new(names, json_string(header->name));
+            result = json_array_append_new(names, json_string_nocheck(header->name));
         if (result == 0 && header->raw)
             result = json_array_append_new(
                 raws, json_pack("{s:I, s:s}", "index", (json_int_t)i, "raw", header->raw));

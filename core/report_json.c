@@ -21,7 +21,7 @@ static json_t *write_texts(const void *member)
     memcpy(&texts, member, sizeof texts);
     json_t *array = json_array();
     for (size_t i = 0; i < texts.count; i++)
-        json_array_append_new(array, json_string(texts.items[i]));
+        json_array_append_new(array, json_string_nocheck(texts.items[i]));
     return array;
 }
 
@@ -56,7 +56,7 @@ static json_t *write_numbers(const void *member)
 static json_t *write_text(const void *member)
 {
     const char *text = *(const char *const *)member;
-    return text ? json_string(text) : NULL;
+    return text ? json_string_nocheck(text) : NULL;
 }
 
 static json_t *write_value(const struct mw_field *field, const void *member)

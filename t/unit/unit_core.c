@@ -1,0 +1,148 @@
+/* unit_core: ids, UTF-8, errors, sealed memory files, reports and their JSON. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/id.h"
+#include "core/memfile.h"
+#include "core/report.h"
+#include "core/utf8.h"
+#include "t/unit/tap.h"
+
+static void test_ids(void)
+{
+    struct mw_id_source *source = mw_id_source_new();
+    char before[MW_ID_SIZE], after[MW_ID_SIZE];
+    mw_id_next_at(source, 1000, before);
+    bool rising = true;
+    for (int i = 0; i < 10000; i++) {
+        mw_id_next_at(source, i % 7 == 0 ? 999 : 1000, after);
+        rising = rising && strcmp(before, after) < 0;
+        memcpy(before, after, sizeof before);
+    }
+    tap_ok(rising, "ids rise although the clock stands still or steps back");
+    uint64_t ms = 0;
+    mw_id_next_at(source, 1700000000123u, after);
+    tap_ok(mw_id_parse(after, &ms) && ms == 1700000000123u, "an id tells its time");
+    tap_ok(!mw_id_parse("018bcfe5-687b-4000-8000-000000000000", NULL),
+           "an id of another version is refused");
+    mw_id_source_free(source);
+}
+
+static void test_utf8(void)
+{
+    static const struct {
+        const char *bytes;
+        const char *clean;
+        const char *promise;
+    } cases[] = {
+        {"plain", "plain", "ASCII stays"},
+        {"\xC3\xA4", "\xC3\xA4", "a well-formed character stays"},
+        {"\xC3", "\xEF\xBF\xBD", "a character cut off is replaced"},
+        {"\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD", "an overlong form is replaced"},
+        {"\xED\xA0\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD", "a surrogate is replaced"},
+        {"\xF4\x90\x80\x80", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD",
+         "a code above U+10FFFF is replaced"},
+    };
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        tap_is(mw_utf8_clean(arena, mw_bytes_of(cases[i].bytes), NULL), cases[i].clean,
+               cases[i].promise);
+    size_t replaced = 0;
+    mw_utf8_clean_line(arena, mw_bytes_of("a\r\nb\x1b[31m"), &replaced);
+    tap_is_number((long long)replaced, 3, "each control character in a line is counted");
+    tap_is(mw_utf8_safe_filename(arena, "..\\..\xE2\x80\xAEgpj.exe", 255),
+           "\xEF\xBF\xBD..\xEF\xBF\xBDgpj.exe", "separators and direction marks are shown");
+    tap_is(mw_utf8_safe_filename(arena, "aaaaaaaaaa.exe", 8), "aaaa.exe",
+           "a name too long keeps its extension");
+    mw_arena_free(arena);
+}
+
+static void test_memfiles(void)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *file = mw_memfile_new("test", &error);
+    tap_is_number(mw_memfile_append(file, mw_bytes_of("hello"), 8, &error), 0,
+                  "a memory file takes bytes");
+    tap_is_number(mw_memfile_append(file, mw_bytes_of("world"), 8, &error), MW_ERR_LIMIT,
+                  "but not more than allowed");
+    struct mw_memfile *early = mw_memfile_receive(dup(mw_memfile_fd(file)), 100, &error);
+    tap_ok(!early && error.code == MW_ERR_FORMAT, "an unsealed one is refused by its receiver");
+    mw_memfile_seal(file, &error);
+    tap_ok(write(mw_memfile_fd(file), "x", 1) < 0, "a sealed one cannot be written");
+    struct mw_memfile *copy = mw_memfile_receive(dup(mw_memfile_fd(file)), 100, &error);
+    struct mw_bytes bytes = {0};
+    tap_ok(copy && mw_memfile_map(copy, &bytes, &error) == 0 && bytes.size == 5 &&
+               memcmp(bytes.data, "hello", 5) == 0,
+           "its receiver reads what was written");
+    tap_ok(!mw_memfile_receive(dup(mw_memfile_fd(file)), 4, &error) && error.code == MW_ERR_LIMIT,
+           "one above the bound is refused");
+    mw_memfile_free(copy);
+    mw_memfile_free(file);
+}
+
+static void test_report_problems(void)
+{
+    struct mw_limits limits;
+    mw_limits_default(&limits);
+    limits.errors = 2;
+    struct mw_report *report = mw_report_new();
+    for (int i = 0; i < 5; i++)
+        mw_report_problem(report, &limits, "test", NULL, "number %d\nforged", i);
+    tap_is_number((long long)report->errors.count, 3, "problems are bounded");
+    tap_is(report->errors.items[2].name, "limit.errors", "and the last one says so");
+    tap_is(report->errors.items[0].detail,
+           "number 0\xEF\xBF\xBD"
+           "forged",
+           "a problem stays on one line");
+    mw_report_free(report);
+}
+
+static void test_json(void)
+{
+    static const struct {
+        const char *json;
+        const char *promise;
+    } bad[] = {
+        {"", "nothing is no report"},
+        {"[]", "an array is no report"},
+        {"{}", "missing fields are refused"},
+        {"{\"surprise\":1}", "an unknown field is refused"},
+    };
+    struct mw_report *report = mw_report_new();
+    report->subject = "\xE2\x82\xAC and \"quotes\"";
+    struct mw_error error = {0};
+    char *text = mw_report_to_json(report, MW_JSON_LINE, &error);
+    struct mw_report *back = mw_report_from_json(mw_bytes_of(text), &error);
+    char *again = back ? mw_report_to_json(back, MW_JSON_LINE, &error) : NULL;
+    tap_is(again, text, "a report read back writes the same JSON");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        error.code = 0;
+        struct mw_report *none = mw_report_from_json(mw_bytes_of(bad[i].json), &error);
+        tap_ok(!none && error.code == MW_ERR_FORMAT && error.text[0], "%s", bad[i].promise);
+    }
+    bool refused = true;
+    for (size_t size = 0; size < strlen(text); size++) {
+        struct mw_report *part =
+            mw_report_from_json((struct mw_bytes){(unsigned char *)text, size}, &error);
+        refused = refused && !part;
+        mw_report_free(part);
+    }
+    tap_ok(refused, "every truncated report is refused");
+    report->subject = "\xFF";
+    tap_ok(!mw_report_to_json(report, MW_JSON_LINE, &error), "text that is not UTF-8 never leaves");
+    free(again);
+    free(text);
+    mw_report_free(back);
+    mw_report_free(report);
+}
+
+int main(void)
+{
+    test_ids();
+    test_utf8();
+    test_memfiles();
+    test_report_problems();
+    test_json();
+    return tap_done();
+}
