@@ -41,7 +41,7 @@ enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY };
 struct options {
     enum form form;
     const char *extract;
-    struct mw_limits limits;
+    struct mw_witness_settings settings;
 };
 
 /* The command under way. */
@@ -89,7 +89,7 @@ static int parse_options(const struct mw_command *command, struct options *optio
                          char **argv)
 {
     struct mw_error error = {0};
-    mw_limits_default(&options->limits);
+    mw_limits_default(&options->settings.limits);
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         switch (c) {
@@ -106,7 +106,7 @@ static int parse_options(const struct mw_command *command, struct options *optio
             options->extract = optarg;
             break;
         case 'L':
-            if (mw_limit_option(&options->limits, optarg, &error) != 0)
+            if (mw_limit_option(&options->settings.limits, optarg, &error) != 0)
                 return mw_command_fail(command, "%s", error.text);
             break;
         case 'h':
@@ -208,7 +208,7 @@ static int scan_message(void *user, struct mw_bytes raw, const char *source)
 
 static int prepare(struct scan *scan, struct mw_error *error)
 {
-    scan->witness = mw_witness_new(&scan->options.limits, error);
+    scan->witness = mw_witness_new(&scan->options.settings, error);
     if (!scan->witness)
         return error->code;
     scan->ids = mw_id_source_new();
@@ -241,7 +241,8 @@ static void walk_all(struct scan *scan, int count, char **paths)
         paths = only;
         count = 1;
     }
-    struct mw_input input = {scan->options.limits.message_size, scan, scan_message, failed};
+    struct mw_input input = {scan->options.settings.limits.message_size, scan, scan_message,
+                             failed};
     for (int i = 0; i < count; i++)
         if (mw_input_walk(&input, paths[i]) != 0)
             return;

@@ -27,7 +27,8 @@ struct examination {
     struct mw_part *root;
 };
 
-struct mw_witness *mw_witness_new(const struct mw_limits *limits, struct mw_error *error)
+struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
+                                  struct mw_error *error)
 {
     struct mw_hasher *hasher = mw_hasher_new(error);
     if (!hasher)
@@ -38,7 +39,7 @@ struct mw_witness *mw_witness_new(const struct mw_limits *limits, struct mw_erro
         mw_hasher_free(hasher);
         return NULL;
     }
-    witness->limits = *limits;
+    witness->limits = settings->limits;
     witness->hasher = hasher;
     witness->mime = mw_mime_new();
     return witness;

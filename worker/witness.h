@@ -9,12 +9,20 @@
 #include "core/bytes.h"
 #include "core/limits.h"
 #include "core/report.h"
+#include "scanners/settings.h"
 
 struct mw_witness;
 
+struct mw_witness_settings {
+    struct mw_limits limits;
+    struct mw_scan_settings scan;
+};
+
 /* Prepares the libraries behind the parsers; NULL with error when one cannot
- * start. One thread uses a witness at a time; GMime's own start-up is shared. */
-struct mw_witness *mw_witness_new(const struct mw_limits *limits, struct mw_error *error);
+ * start. What settings points to must live as long as the witness. One thread
+ * uses a witness at a time; GMime's own start-up is shared. */
+struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
+                                  struct mw_error *error);
 void mw_witness_free(struct mw_witness *witness);
 
 /*

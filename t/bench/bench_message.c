@@ -114,10 +114,10 @@ int main(int argc, char **argv)
     if (runs < 1 || runs > 100)
         runs = 5;
     struct mw_bytes raw = make_message(megabytes << 20);
-    struct mw_limits limits;
+    struct mw_witness_settings settings = {0};
     struct mw_error error = {0};
-    mw_limits_default(&limits);
-    struct mw_witness *witness = mw_witness_new(&limits, &error);
+    mw_limits_default(&settings.limits);
+    struct mw_witness *witness = mw_witness_new(&settings, &error);
     struct mw_hasher *hasher = mw_hasher_new(&error);
     if (!witness || !hasher) {
         fprintf(stderr, "%s\n", error.text);

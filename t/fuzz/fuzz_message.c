@@ -22,19 +22,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    struct mw_limits limits;
-    mw_limits_default(&limits);
+    struct mw_witness_settings settings = {0};
+    mw_limits_default(&settings.limits);
     /* Small enough bounds that the fuzzer reaches them. */
-    limits.parts = 200;
-    limits.depth = 8;
-    limits.unpacked_size = 16 << 20;
-    limits.text_length = 64 << 10;
-    limits.header_count = 300;
-    limits.header_length = 4096;
-    limits.time_ms = 0;
+    settings.limits.parts = 200;
+    settings.limits.depth = 8;
+    settings.limits.unpacked_size = 16 << 20;
+    settings.limits.text_length = 64 << 10;
+    settings.limits.header_count = 300;
+    settings.limits.header_length = 4096;
+    settings.limits.time_ms = 0;
     struct mw_error error = {0};
     __lsan_disable();
-    witness = mw_witness_new(&limits, &error);
+    witness = mw_witness_new(&settings, &error);
     __lsan_enable();
     if (!witness) {
         fprintf(stderr, "%s\n", error.text);

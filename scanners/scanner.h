@@ -1,0 +1,64 @@
+/*
+ * scanner: an engine that looks at one part and says what it found. Adding
+ * one: a file scan_NAME.c with a struct mw_scanner, and a line in scanner.c's
+ * registry.
+ */
+#ifndef MW_SCANNERS_SCANNER_H
+#define MW_SCANNERS_SCANNER_H
+
+#include "core/report.h"
+
+/* What of a message is being scanned; a scanner names those it wants. */
+enum mw_scan_kind { MW_SCAN_ATTACHMENT = 1, MW_SCAN_TEXT = 2, MW_SCAN_MESSAGE = 4 };
+
+/* One part, with what is known about it and the message it came in. Texts may
+ * be NULL. Everything is borrowed for the call. */
+struct mw_scan_part {
+    enum mw_scan_kind kind;
+    struct mw_bytes data;
+    const char *path;
+    const char *filename;
+    const char *extension;     /* of filename, lower case, without the dot */
+    const char *content_type;  /* declared */
+    const char *file_type;     /* detected, set by the type scanner */
+    const char *sender;        /* first From address */
+    const char *sender_domain; /* lower case */
+    const char *subject;
+    int sender_new;      /* 1, 0, or -1 when nobody asked a filter */
+    int64_t deadline_us; /* on the monotonic clock (mw_parse_clock_us); 0: none */
+};
+
+/* Where a scanner writes. Memory comes from the report's arena. */
+struct mw_scan_result {
+    struct mw_report *report; /* borrowed: arena, and problems */
+    const struct mw_limits *limits;
+    struct mw_attachment *attachment; /* the part's entry, or NULL for text and message */
+    struct mw_findings *findings;     /* the part's list */
+    const char *unscanned;            /* set to why the part could not be scanned */
+};
+
+struct mw_scan_settings;
+
+struct mw_scanner {
+    const char *name;
+    unsigned kinds;     /* enum mw_scan_kind, or-ed */
+    const char *fields; /* what its findings' details hold, for people */
+
+    /*
+     * Loads rules or databases, once per generation, before workers are forked.
+     * *engine is NULL with 0 returned when the settings leave the scanner out.
+     * Warnings (a broken rule file among good ones, an old database) go to
+     * warnings as sentences, from arena.
+     */
+    int (*load)(const struct mw_scan_settings *settings, struct mw_arena *arena,
+                struct mw_texts *warnings, void **engine, struct mw_error *error);
+
+    /* Scans one part within its deadline; 0, or an error when it could not,
+     * which makes the part unscanned. One thread uses an engine at a time. */
+    int (*scan)(void *engine, const struct mw_scan_part *part, struct mw_scan_result *result,
+                struct mw_error *error);
+
+    void (*unload)(void *engine);
+};
+
+#endif

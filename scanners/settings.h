@@ -1,0 +1,55 @@
+/*
+ * settings: what scanners are told by the configuration; plain values, all
+ * borrowed from whoever loaded them. A zeroed struct scans nothing.
+ */
+#ifndef MW_SCANNERS_SETTINGS_H
+#define MW_SCANNERS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/arena.h"
+#include "core/report.h"
+
+struct mw_type_settings {
+    bool enabled;
+};
+
+struct mw_yara_settings {
+    struct mw_texts rules;         /* rule files and folders for attachments */
+    struct mw_texts body_rules;    /* for decoded body texts */
+    struct mw_texts message_rules; /* for the raw message */
+    enum mw_severity severity;     /* of rules whose metadata names none */
+    bool skip_broken;              /* load the good files when some do not compile */
+    unsigned time_ms;              /* per part; 0: the message's budget only */
+};
+
+struct mw_clamav_settings {
+    const char *database; /* folder or file; NULL: no ClamAV */
+    bool scan_message;    /* the raw message too */
+    bool heuristics;      /* Heuristics.* detection */
+    bool pua;             /* potentially unwanted applications */
+    enum mw_severity heuristic_severity, pua_severity;
+    size_t max_scan_size, max_file_size;
+    unsigned max_files, max_recursion, max_scan_ms;
+    unsigned max_age_days; /* warn when the database is older; 0: never */
+    const char *scratch;   /* folder for its temporary files */
+};
+
+struct mw_pe_settings {
+    bool enabled;
+};
+
+struct mw_fuzzy_settings {
+    bool enabled;
+};
+
+struct mw_scan_settings {
+    struct mw_type_settings type;
+    struct mw_yara_settings yara;
+    struct mw_clamav_settings clamav;
+    struct mw_pe_settings pe;
+    struct mw_fuzzy_settings fuzzy;
+};
+
+#endif
