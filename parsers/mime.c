@@ -89,6 +89,10 @@ static struct mw_bytes part_content(const struct entity *entity, GMimePart *obje
     size_t start = (size_t)stream->bound_start;
     size_t end =
         stream->bound_end < stream->bound_start ? entity->source.size : (size_t)stream->bound_end;
+    /* A closing boundary without a line end leaves half of the CRLF before it. */
+    if (end > start && end < entity->source.size && entity->source.data[end] == '\n' &&
+        entity->source.data[end - 1] == '\r')
+        end--;
     return mw_bytes_slice(entity->source, start, end - start);
 }
 
@@ -108,7 +112,7 @@ static struct mw_part *add_leaf(struct entity *entity, GMimeObject *object, stru
     struct mw_part *part = mw_parse_part(entity->parse, parent, MW_PART_LEAF);
     if (!part)
         return NULL;
-    mw_mime_describe(entity->mime, entity->parse, part, object);
+    mw_mime_describe(entity->parse, entity->source, part, object);
     part->data = mw_mime_decode(entity->parse, part->path, encoded, part->encoding);
     if (!is_message_type(part->content_type))
         return part;
@@ -228,7 +232,7 @@ static bool split_again(struct entity *entity, struct mw_part *part, struct mw_b
     struct mw_arena *arena = entity->parse->report->arena;
     struct entity again = *entity;
     again.source = with_boundary(arena, boundary, content);
-    again.readable = mw_mime_readable(entity->parse, again.source);
+    mw_mime_repair(entity->parse, part->path, &again.source, &again.readable);
     GByteArray view;
     GMimeParser *parser = new_parser(again.readable, &view);
     GMimeObject *object = g_mime_parser_construct_part(parser, entity->mime->options);
@@ -285,7 +289,7 @@ static void walk_object(struct entity *entity, GMimeObject *object, struct mw_pa
         *top = part;
     if (!part)
         return;
-    mw_mime_describe(entity->mime, entity->parse, part, object);
+    mw_mime_describe(entity->parse, entity->source, part, object);
     if (g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0)
         add_children(entity, GMIME_MULTIPART(object), part);
     else
@@ -313,14 +317,15 @@ static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse
                                     struct mw_bytes raw, struct mw_part *parent)
 {
     struct entity entity = {mime, parse, mw_mime_unwrap(parse, raw, parent == NULL), {0}};
-    entity.readable = mw_mime_readable(parse, entity.source);
+    mw_mime_repair(parse, parent ? parent->path : NULL, &entity.source, &entity.readable);
     GByteArray view;
     GMimeParser *parser = new_parser(entity.readable, &view);
     GMimeMessage *message = g_mime_parser_construct_message(parser, mime->options);
     GMimeObject *body = message ? g_mime_message_get_mime_part(message) : NULL;
     struct mw_part *top = NULL;
     if (!parent && message) {
-        mw_mime_headers(mime, parse, NULL, g_mime_object_get_header_list(GMIME_OBJECT(message)),
+        mw_mime_headers(parse, NULL, entity.source,
+                        g_mime_object_get_header_list(GMIME_OBJECT(message)),
                         body ? g_mime_object_get_header_list(body) : NULL, &parse->report->headers);
         mw_mime_fields(mime, parse);
     }

@@ -55,10 +55,7 @@ static struct mw_bytes decode_quoted_printable(struct mw_arena *arena, struct mw
 {
     if (has_blank_soft_break(encoded))
         encoded = drop_soft_break_blanks(arena, encoded);
-    /* GMime holds back an unfinished escape at the very end: a line end behind
-     * it makes it show what stands there, and is cut off again. */
-    struct mw_bytes decoded = step_all(arena, encoded, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
-    return decoded;
+    return step_all(arena, encoded, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
 }
 
 static bool is_base64_digit(unsigned char c)
@@ -82,7 +79,7 @@ static size_t decode_base64_run(struct mw_bytes run, unsigned char *out)
     return size;
 }
 
-static struct mw_bytes decode_base64(struct mw_arena *arena, struct mw_bytes encoded)
+struct mw_bytes mw_mime_decode_base64(struct mw_arena *arena, struct mw_bytes encoded)
 {
     unsigned char *out = mw_arena_alloc_raw(arena, encoded.size / 4 * 3 + 8);
     size_t size = 0, at = 0;
@@ -169,10 +166,10 @@ static const struct {
     const char *name;
     decode_function *decode;
 } decoders[] = {
-    {"base64", decode_base64}, {"quoted-printable", decode_quoted_printable},
-    {"x-uuencode", decode_uu}, {"x-uue", decode_uu},
-    {"uuencode", decode_uu},   {"uue", decode_uu},
-    {"x-yenc", decode_yenc},   {"yenc", decode_yenc},
+    {"base64", mw_mime_decode_base64}, {"quoted-printable", decode_quoted_printable},
+    {"x-uuencode", decode_uu},         {"x-uue", decode_uu},
+    {"uuencode", decode_uu},           {"uue", decode_uu},
+    {"x-yenc", decode_yenc},           {"yenc", decode_yenc},
 };
 
 struct mw_bytes mw_mime_decode(struct mw_parse *parse, const char *place, struct mw_bytes encoded,

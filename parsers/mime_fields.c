@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "core/utf8.h"
+#include "parsers/encoded_word.h"
 #include "parsers/mime_private.h"
 #include "parsers/received.h"
 
@@ -34,7 +35,7 @@ static const char *display_name(struct address_walk *walk, InternetAddress *addr
     const char *name = internet_address_get_name(address);
     if (!name || !*name)
         return NULL;
-    return mw_mime_decode_text(walk->mime, walk->parse->report->arena, name, NULL);
+    return clean(walk->parse->report->arena, name);
 }
 
 /* Adds a list's mailboxes; false when the limit is reached. */
@@ -70,6 +71,15 @@ static bool add_mailboxes(struct address_walk *walk, InternetAddressList *list, 
     return true;
 }
 
+/* A list of addresses for GMime to split: its encoded words are decoded before,
+ * quoted, so that a comma in one splits nothing. */
+static const char *list_source(struct mw_arena *arena, const struct mw_header *header)
+{
+    if (!header->raw || !strstr(header->raw, "=?"))
+        return header->value;
+    return mw_encoded_words(arena, mw_mime_unfold_text(arena, header->raw, NULL), true, NULL);
+}
+
 /* Every field of this name: a second From is a trick worth seeing whole. */
 static void parse_addresses(struct mw_mime *mime, struct mw_parse *parse, const char *name,
                             struct mw_addresses *addresses)
@@ -81,10 +91,8 @@ static void parse_addresses(struct mw_mime *mime, struct mw_parse *parse, const 
             continue;
         struct address_walk walk = {mime, parse, name, addresses};
         size_t before = addresses->count;
-        /* Encoded words are decoded after the list is split: they may hide commas. */
-        bool encoded = header->raw && strstr(header->raw, "=?");
-        const char *source = encoded ? header->raw : header->value;
-        InternetAddressList *list = internet_address_list_parse(mime->options, source);
+        InternetAddressList *list =
+            internet_address_list_parse(mime->options, list_source(report->arena, header));
         bool room = add_mailboxes(&walk, list, NULL);
         if (list)
             g_object_unref(list);
@@ -98,8 +106,13 @@ static void parse_addresses(struct mw_mime *mime, struct mw_parse *parse, const 
     }
 }
 
+/* What stands between angle brackets, whatever its form: ids are compared as
+ * they were written. Without brackets, what GMime makes of it. */
 static const char *id_of(struct mw_arena *arena, const char *value)
 {
+    const char *open = strchr(value, '<'), *close = open ? strchr(open, '>') : NULL;
+    if (close && close > open + 1)
+        return mw_arena_dup_bytes(arena, open + 1, (size_t)(close - open) - 1);
     char *id = g_mime_utils_decode_message_id(value);
     const char *text = clean(arena, id);
     g_free(id);
@@ -119,10 +132,25 @@ static void parse_references(struct mw_parse *parse, const char *value, struct m
         g_mime_references_free(references);
 }
 
+/* A zone glued to the time, as in "12:00+0100": GMime wants a blank between. */
+static const char *with_zone_apart(struct mw_arena *arena, const char *value)
+{
+    size_t size = strlen(value), zone = strcspn(value, "+");
+    if (zone == size && strrchr(value, '-'))
+        zone = (size_t)(strrchr(value, '-') - value);
+    bool glued = zone > 2 && zone + 5 <= size && strspn(value + zone + 1, "0123456789") == 4 &&
+                 value[zone - 1] >= '0' && value[zone - 1] <= '9' &&
+                 memchr(value + zone - 3, ':', 3);
+    if (!glued)
+        return value;
+    return mw_arena_printf(arena, "%.*s %s", (int)zone, value, value + zone);
+}
+
 static const char *format_date(struct mw_arena *arena, const char *value)
 {
     if (!value || !*value)
         return NULL;
+    value = with_zone_apart(arena, value);
     GDateTime *date = g_mime_utils_header_decode_date(value);
     if (!date)
         return NULL;

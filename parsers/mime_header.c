@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "core/utf8.h"
+#include "parsers/encoded_word.h"
 #include "parsers/mime_private.h"
 #include "parsers/text.h"
 
@@ -44,22 +45,19 @@ static struct mw_bytes to_utf8(struct mw_arena *arena, struct mw_bytes value, si
     return mw_bytes_of(text.text);
 }
 
-const char *mw_mime_decode_text(struct mw_mime *mime, struct mw_arena *arena, const char *raw,
-                                size_t *replaced)
+const char *mw_mime_unfold_text(struct mw_arena *arena, const char *raw, size_t *replaced)
 {
     size_t bad = 0;
-    struct mw_bytes value = to_utf8(arena, unfold(arena, raw), &bad);
-    const char *text = mw_arena_dup_bytes(arena, value.data, value.size);
-    if (strstr(text, "=?")) {
-        char *decoded = g_mime_utils_header_decode_text(mime->options, text);
-        text = mw_utf8_clean_line(arena, mw_bytes_of(decoded), &bad);
-        g_free(decoded);
-    } else {
-        text = mw_utf8_clean_line(arena, mw_bytes_of(text), &bad);
-    }
-    if (replaced)
-        *replaced += bad;
-    return text;
+    struct mw_bytes value = to_utf8(arena, unfold(arena, raw), replaced ? replaced : &bad);
+    return mw_arena_dup_bytes(arena, value.data, value.size);
+}
+
+const char *mw_mime_decode_text(struct mw_arena *arena, const char *raw, size_t *replaced)
+{
+    const char *text = mw_mime_unfold_text(arena, raw, replaced);
+    if (strstr(text, "=?"))
+        text = mw_encoded_words(arena, text, false, replaced);
+    return mw_utf8_clean_line(arena, mw_bytes_of(text), replaced);
 }
 
 /* A value longer than the limit is cut between characters and reported. */
@@ -75,17 +73,28 @@ static const char *bounded(struct mw_parse *parse, const char *place, const char
     return mw_arena_dup_bytes(parse->report->arena, raw, mw_utf8_cut(bytes, limit));
 }
 
-static void add_header(struct mw_mime *mime, struct mw_parse *parse, const char *place,
+/* The name as it stands in the source: the readable copy may have another. */
+static const char *field_name(struct mw_arena *arena, struct mw_bytes source, GMimeHeader *field)
+{
+    const char *name = g_mime_header_get_name(field);
+    gint64 offset = g_mime_header_get_offset(field);
+    struct mw_bytes written = mw_bytes_of(name);
+    if (offset >= 0 && (size_t)offset + written.size <= source.size)
+        written = mw_bytes_slice(source, (size_t)offset, written.size);
+    return mw_utf8_clean_line(arena, written, NULL);
+}
+
+static void add_header(struct mw_parse *parse, const char *place, struct mw_bytes source,
                        GMimeHeader *field, struct mw_headers *headers)
 {
     struct mw_arena *arena = parse->report->arena;
-    const char *name = mw_utf8_clean_line(arena, mw_bytes_of(g_mime_header_get_name(field)), NULL);
+    const char *name = field_name(arena, source, field);
     const char *raw = g_mime_header_get_raw_value(field);
     raw = bounded(parse, place, name, raw ? raw : "");
     size_t replaced = 0;
     struct mw_header *header = mw_list_add(arena, headers, sizeof *headers->items);
     header->name = name;
-    header->value = mw_mime_decode_text(mime, arena, raw, &replaced);
+    header->value = mw_mime_decode_text(arena, raw, &replaced);
     struct mw_bytes unfolded = unfold(arena, raw);
     if (unfolded.size != strlen(header->value) ||
         memcmp(unfolded.data, header->value, unfolded.size) != 0)
@@ -102,7 +111,7 @@ static GMimeHeader *field_at(GMimeHeaderList *list, int index)
     return g_mime_header_list_get_header_at(list, index);
 }
 
-void mw_mime_headers(struct mw_mime *mime, struct mw_parse *parse, const char *place,
+void mw_mime_headers(struct mw_parse *parse, const char *place, struct mw_bytes source,
                      GMimeHeaderList *first, GMimeHeaderList *second, struct mw_headers *headers)
 {
     /* GMime keeps a message's Content- fields with its body: merge by offset. */
@@ -118,7 +127,7 @@ void mw_mime_headers(struct mw_mime *mime, struct mw_parse *parse, const char *p
             return;
         }
         bool take_first = a && (!b || g_mime_header_get_offset(a) <= g_mime_header_get_offset(b));
-        add_header(mime, parse, place, take_first ? a : b, headers);
+        add_header(parse, place, source, take_first ? a : b, headers);
         if (take_first)
             i++;
         else
@@ -137,46 +146,36 @@ static const char *lower_dup(struct mw_arena *arena, const char *text)
     return copy;
 }
 
-/* A parameter's value (RFC 2231, and RFC 2047 where it does not belong). */
-static const char *parameter(struct mw_mime *mime, struct mw_arena *arena, const char *value)
+/*
+ * The value of a parameter as written, when it holds an encoded word: GMime
+ * decodes those itself, with faults. RFC 2047 forbids them here; mail is full of
+ * them all the same. raw is a whole field value, folds included.
+ */
+static const char *encoded_parameter(struct mw_arena *arena, const char *raw, const char *name)
 {
-    if (!value)
-        return NULL;
-    const char *text = mw_mime_decode_text(mime, arena, value, NULL);
-    return *text ? text : NULL;
-}
-
-static const char *file_name(struct mw_mime *mime, struct mw_arena *arena, GMimeObject *object)
-{
-    const char *name = NULL;
-    GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
-    GMimeContentType *type = g_mime_object_get_content_type(object);
-    if (disposition) {
-        name = parameter(mime, arena,
-                         g_mime_content_disposition_get_parameter(disposition, "filename"));
-        if (!name)
-            name = parameter(mime, arena,
-                             g_mime_content_disposition_get_parameter(disposition, "name"));
+    const char *at = raw ? strchr(raw, ';') : NULL;
+    size_t length = strlen(name);
+    while (at) {
+        at++;
+        at += strspn(at, " \t\r\n");
+        const char *equals = at + strcspn(at, "=;");
+        size_t given = (size_t)(equals - at);
+        while (given > 0 && strchr(" \t\r\n", at[given - 1]))
+            given--;
+        const char *value = *equals == '=' ? equals + 1 : equals;
+        value += strspn(value, " \t\r\n");
+        bool quoted = *value == '"';
+        const char *end = quoted ? strchr(value + 1, '"') : value + strcspn(value, ";");
+        if (!end)
+            end = value + strlen(value);
+        if (given == length && strncasecmp(at, name, length) == 0) {
+            value += quoted;
+            const char *text = mw_arena_dup_bytes(arena, value, (size_t)(end - value));
+            return strstr(text, "=?") ? text : NULL;
+        }
+        at = strchr(end, ';');
     }
-    if (!name && type)
-        name = parameter(mime, arena, g_mime_content_type_get_parameter(type, "name"));
-    if (!name && type)
-        name = parameter(mime, arena, g_mime_content_type_get_parameter(type, "filename"));
-    return name;
-}
-
-static const char *content_id(struct mw_mime *mime, struct mw_arena *arena, GMimeObject *object)
-{
-    const char *id = g_mime_object_get_content_id(object);
-    if (!id)
-        return NULL;
-    char *text = mw_arena_dup(arena, mw_mime_decode_text(mime, arena, id, NULL));
-    size_t size = strlen(text);
-    if (size > 1 && text[0] == '<' && text[size - 1] == '>') {
-        text[size - 1] = '\0';
-        text++;
-    }
-    return *text ? text : NULL;
+    return NULL;
 }
 
 static const char *raw_header(GMimeObject *object, const char *name)
@@ -184,6 +183,48 @@ static const char *raw_header(GMimeObject *object, const char *name)
     GMimeHeader *header =
         g_mime_header_list_get_header(g_mime_object_get_header_list(object), name);
     return header ? g_mime_header_get_raw_value(header) : NULL;
+}
+
+/* A parameter's value: RFC 2231, and RFC 2047 where it does not belong. */
+static const char *parameter(struct mw_arena *arena, const char *raw, const char *name,
+                             const char *value)
+{
+    if (!value)
+        return NULL;
+    const char *encoded = encoded_parameter(arena, raw, name);
+    const char *text = mw_mime_decode_text(arena, encoded ? encoded : value, NULL);
+    return *text ? text : NULL;
+}
+
+static const char *file_name(struct mw_arena *arena, GMimeObject *object)
+{
+    static const char *const of_disposition[] = {"filename", "name"};
+    static const char *const of_type[] = {"name", "filename"};
+    GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
+    GMimeContentType *type = g_mime_object_get_content_type(object);
+    const char *raw = raw_header(object, "Content-Disposition"), *name = NULL;
+    for (int i = 0; disposition && !name && i < 2; i++)
+        name = parameter(arena, raw, of_disposition[i],
+                         g_mime_content_disposition_get_parameter(disposition, of_disposition[i]));
+    raw = raw_header(object, "Content-Type");
+    for (int i = 0; type && !name && i < 2; i++)
+        name =
+            parameter(arena, raw, of_type[i], g_mime_content_type_get_parameter(type, of_type[i]));
+    return name;
+}
+
+static const char *content_id(struct mw_arena *arena, GMimeObject *object)
+{
+    const char *id = g_mime_object_get_content_id(object);
+    if (!id)
+        return NULL;
+    char *text = mw_arena_dup(arena, mw_mime_decode_text(arena, id, NULL));
+    size_t size = strlen(text);
+    if (size > 1 && text[0] == '<' && text[size - 1] == '>') {
+        text[size - 1] = '\0';
+        text++;
+    }
+    return *text ? text : NULL;
 }
 
 /* The transfer encoding's first word; comments and trailing junk are seen. */
@@ -198,7 +239,7 @@ static const char *encoding(struct mw_arena *arena, GMimeObject *object)
     return *text ? text : NULL;
 }
 
-void mw_mime_describe(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part,
+void mw_mime_describe(struct mw_parse *parse, struct mw_bytes source, struct mw_part *part,
                       GMimeObject *object)
 {
     struct mw_arena *arena = parse->report->arena;
@@ -212,12 +253,12 @@ void mw_mime_describe(struct mw_mime *mime, struct mw_parse *parse, struct mw_pa
     if (disposition)
         part->disposition =
             lower_dup(arena, g_mime_content_disposition_get_disposition(disposition));
-    part->filename = file_name(mime, arena, object);
-    part->content_id = content_id(mime, arena, object);
+    part->filename = file_name(arena, object);
+    part->content_id = content_id(arena, object);
     part->encoding = encoding(arena, object);
     const char *description = raw_header(object, "Content-Description");
     if (description)
-        part->description = mw_mime_decode_text(mime, arena, description, NULL);
-    mw_mime_headers(mime, parse, part->path, g_mime_object_get_header_list(object), NULL,
+        part->description = mw_mime_decode_text(arena, description, NULL);
+    mw_mime_headers(parse, part->path, source, g_mime_object_get_header_list(object), NULL,
                     &part->headers);
 }

@@ -1,8 +1,4 @@
-/*
- * mime_source: what stands around or inside a message's bytes that GMime would
- * stumble over. Repairs keep every offset, so that part contents are always
- * taken from the bytes as they came.
- */
+/* mime_source: what can stand around a message: mbox lines, an SMTP session. */
 #include <string.h>
 
 #include "core/utf8.h"
@@ -99,49 +95,4 @@ struct mw_bytes mw_mime_unwrap(struct mw_parse *parse, struct mw_bytes raw, bool
     if (data == 0)
         return raw;
     return session_message(parse, mw_bytes_slice(raw, data, raw.size));
-}
-
-/* Old Macintosh line ends: carriage returns and not one line feed. */
-static bool has_only_cr(struct mw_bytes raw)
-{
-    return raw.size > 0 && !memchr(raw.data, '\n', raw.size) && memchr(raw.data, '\r', raw.size);
-}
-
-/*
- * GMime keeps header values as C strings: a NUL would hide the rest of a file
- * name. Lines that can be headers (before the first blank line, and between a
- * line that starts with "--" and the next blank one) get a control character
- * instead, which is shown as U+FFFD like any other.
- */
-static void mask_header_nuls(unsigned char *copy, size_t size)
-{
-    struct mw_bytes bytes = {copy, size};
-    bool in_header = true;
-    for (size_t at = 0, next; at < size; at = next) {
-        next = mw_bytes_next_line(bytes, at);
-        size_t length = next - at;
-        if (copy[at] == '\n' || (length > 1 && copy[at] == '\r' && copy[at + 1] == '\n'))
-            in_header = false;
-        else if (length > 2 && copy[at] == '-' && copy[at + 1] == '-')
-            in_header = true;
-        for (size_t i = at; in_header && i < next; i++)
-            if (copy[i] == '\0')
-                copy[i] = '\x01';
-    }
-}
-
-struct mw_bytes mw_mime_readable(struct mw_parse *parse, struct mw_bytes raw)
-{
-    bool only_cr = has_only_cr(raw);
-    bool nul = raw.size > 0 && memchr(raw.data, '\0', raw.size);
-    if (!only_cr && !nul)
-        return raw;
-    unsigned char *copy = mw_arena_alloc_raw(parse->report->arena, raw.size);
-    memcpy(copy, raw.data, raw.size);
-    for (size_t i = 0; only_cr && i < raw.size; i++)
-        if (copy[i] == '\r')
-            copy[i] = '\n';
-    if (nul)
-        mask_header_nuls(copy, raw.size);
-    return (struct mw_bytes){copy, raw.size};
 }
