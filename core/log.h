@@ -2,7 +2,7 @@
  * log: one line per event, to stderr, syslog or the journal.
  *
  * Only a program's top level logs; libraries return errors. Text from outside
- * cannot forge or break a line: control characters are escaped.
+ * cannot forge or break a line: control characters are shown as U+FFFD.
  */
 #ifndef MW_CORE_LOG_H
 #define MW_CORE_LOG_H
@@ -26,7 +26,7 @@ void mw_log_free(struct mw_log *log);
 
 /*
  * Writes one line if level is at or above the log's. queue_id may be NULL.
- * A NULL log discards. Lines are cut at 4 KiB.
+ * A NULL log discards. Texts are cut at 4 KiB.
  */
 void mw_log_write(struct mw_log *log, enum mw_log_level level, const char *queue_id,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));

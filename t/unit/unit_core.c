@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/id.h"
+#include "core/log.h"
 #include "core/memfile.h"
 #include "core/report.h"
 #include "core/utf8.h"
@@ -137,6 +138,43 @@ static void test_json(void)
     mw_report_free(report);
 }
 
+/* What a log wrote to stderr, in a buffer of the caller's. */
+static void logged(enum mw_log_form form, const char *queue_id, const char *text, char *out,
+                   size_t size)
+{
+    struct mw_error error = {0};
+    int pipe_ends[2], saved = dup(STDERR_FILENO);
+    if (pipe(pipe_ends) != 0)
+        return;
+    dup2(pipe_ends[1], STDERR_FILENO);
+    struct mw_log *log = mw_log_new("test", MW_LOG_STDERR, form, MW_LOG_INFO, &error);
+    mw_log_write(log, MW_LOG_DEBUG, NULL, "not at this level");
+    mw_log_write(log, MW_LOG_WARNING, queue_id, "%s", text);
+    mw_log_free(log);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(pipe_ends[1]);
+    ssize_t got = read(pipe_ends[0], out, size - 1);
+    out[got > 0 ? got : 0] = '\0';
+    close(pipe_ends[0]);
+}
+
+static void test_log(void)
+{
+    char out[8192];
+    logged(MW_LOG_TEXT, "4F1", "hello\nforged: line", out, sizeof out);
+    tap_is(out,
+           "test: warning: 4F1: hello\xEF\xBF\xBD"
+           "forged: line\n",
+           "a log line names program, level and queue id, and cannot be broken");
+    logged(MW_LOG_JSON, NULL, "say \"hi\"", out, sizeof out);
+    tap_ok(strstr(out, "\"message\":\"say \\\"hi\\\"\"") && !strstr(out, "queue_id"),
+           "a log line can be JSON");
+    tap_ok(mw_log_level_from_name("notice") == MW_LOG_NOTICE &&
+               mw_log_level_from_name("loud") == -1,
+           "levels have names, and only those");
+}
+
 int main(void)
 {
     test_ids();
@@ -144,5 +182,6 @@ int main(void)
     test_memfiles();
     test_report_problems();
     test_json();
+    test_log();
     return tap_done();
 }
