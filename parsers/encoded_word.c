@@ -43,7 +43,8 @@ static void put(struct output *out, const char *text, size_t size)
     if (out->size + size + 1 > out->room) {
         size_t room = (out->size + size + 1) * 2;
         char *bigger = mw_arena_alloc_raw(out->arena, room);
-        memcpy(bigger, out->text, out->size);
+        if (out->size > 0)
+            memcpy(bigger, out->text, out->size);
         out->text = bigger;
         out->room = room;
     }

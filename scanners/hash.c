@@ -51,7 +51,7 @@ static const char *finish(EVP_MD_CTX *context, struct mw_arena *arena)
     unsigned size = 0;
     EVP_DigestFinal_ex(context, raw, &size);
     char *text = mw_arena_alloc(arena, (size_t)size * 2 + 1);
-    for (unsigned i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         text[2 * i] = hex[raw[i] >> 4];
         text[2 * i + 1] = hex[raw[i] & 15];
     }
