@@ -138,8 +138,8 @@ static size_t decode_q(struct mw_bytes data, unsigned char *out)
 
 static unsigned char *run_room(struct run *run, size_t size)
 {
-    if (run->size + size > run->room) {
-        size_t room = (run->size + size) * 2;
+    if (!run->bytes || run->size + size > run->room) {
+        size_t room = (run->size + size) * 2 + 1;
         unsigned char *bigger = mw_arena_alloc_raw(run->arena, room);
         if (run->size > 0)
             memcpy(bigger, run->bytes, run->size);

@@ -157,7 +157,8 @@ static struct mw_bytes decode_yenc(struct mw_arena *arena, struct mw_bytes encod
                            &prespace);
     if (size > encoded.size)
         size = encoded.size;
-    memcpy(out, result, size);
+    if (size > 0)
+        memcpy(out, result, size);
     g_object_unref(filter);
     return (struct mw_bytes){out, size};
 }
