@@ -34,6 +34,14 @@ bool mw_bytes_has_prefix_nocase(struct mw_bytes bytes, const char *prefix)
     return bytes.size >= length && strncasecmp((const char *)bytes.data, prefix, length) == 0;
 }
 
+bool mw_bytes_is_ascii(struct mw_bytes bytes)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < bytes.size; i++)
+        all |= bytes.data[i];
+    return all < 0x80;
+}
+
 size_t mw_bytes_next_line(struct mw_bytes bytes, size_t from)
 {
     if (from >= bytes.size)

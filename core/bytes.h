@@ -25,6 +25,9 @@ size_t mw_bytes_find(struct mw_bytes bytes, size_t from, struct mw_bytes needle)
 /* Whether bytes start with prefix, ASCII letters compared without case. */
 bool mw_bytes_has_prefix_nocase(struct mw_bytes bytes, const char *prefix);
 
+/* Whether no byte has its highest bit set. */
+bool mw_bytes_is_ascii(struct mw_bytes bytes);
+
 /* Offset just after the line that starts at from (its newline included). */
 size_t mw_bytes_next_line(struct mw_bytes bytes, size_t from);
 

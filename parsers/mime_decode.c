@@ -147,19 +147,43 @@ static struct mw_bytes decode_uu(struct mw_arena *arena, struct mw_bytes encoded
     return (struct mw_bytes){out, size};
 }
 
+static bool is_yenc_keyword(struct mw_bytes line)
+{
+    return line.size > 1 && line.data[0] == '=' && line.data[1] == 'y';
+}
+
+/* One line of yEnc data; an "=" never has a "y" behind it there. */
+static size_t decode_yenc_line(struct mw_bytes line, unsigned char *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < line.size; i++) {
+        unsigned c = line.data[i];
+        if (c == '\r' || c == '\n')
+            continue;
+        if (c == '=' && i + 1 < line.size)
+            c = line.data[++i] - 64u;
+        out[size++] = (unsigned char)(c - 42u);
+    }
+    return size;
+}
+
+/* yEnc draft 1.3, first part of a block. By hand: GMime's decoder takes the
+ * carriage returns of mail for data. */
 static struct mw_bytes decode_yenc(struct mw_arena *arena, struct mw_bytes encoded)
 {
-    unsigned char *out = mw_arena_alloc_raw(arena, encoded.size + 16);
-    GMimeFilter *filter = g_mime_filter_yenc_new(FALSE);
-    char *result = NULL;
-    size_t size = 0, prespace = 0;
-    g_mime_filter_complete(filter, (char *)(uintptr_t)encoded.data, encoded.size, 0, &result, &size,
-                           &prespace);
-    if (size > encoded.size)
-        size = encoded.size;
-    if (size > 0)
-        memcpy(out, result, size);
-    g_object_unref(filter);
+    unsigned char *out = mw_arena_alloc_raw(arena, encoded.size + 1);
+    size_t size = 0;
+    bool begun = false;
+    for (size_t at = 0, next; at < encoded.size; at = next) {
+        next = mw_bytes_next_line(encoded, at);
+        struct mw_bytes line = mw_bytes_slice(encoded, at, next - at);
+        if (mw_bytes_has_prefix_nocase(line, "=yend"))
+            break;
+        if (is_yenc_keyword(line))
+            begun = true;
+        else if (begun)
+            size += decode_yenc_line(line, out + size);
+    }
     return (struct mw_bytes){out, size};
 }
 

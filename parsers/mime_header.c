@@ -7,14 +7,6 @@
 #include "parsers/mime_private.h"
 #include "parsers/text.h"
 
-static bool is_ascii(struct mw_bytes bytes)
-{
-    for (size_t i = 0; i < bytes.size; i++)
-        if (bytes.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* Unfolds (RFC 5322 section 2.2.3) and trims, in the arena. */
 static struct mw_bytes unfold(struct mw_arena *arena, const char *raw)
 {
@@ -37,7 +29,7 @@ static struct mw_bytes unfold(struct mw_arena *arena, const char *raw)
 /* Raw 8-bit bytes in a header (RFC 6532, or worse) to UTF-8. */
 static struct mw_bytes to_utf8(struct mw_arena *arena, struct mw_bytes value, size_t *replaced)
 {
-    if (is_ascii(value) || mw_utf8_valid(value))
+    if (mw_bytes_is_ascii(value) || mw_utf8_valid(value))
         return value;
     struct mw_text text;
     mw_text_decode(arena, value, NULL, &text);
@@ -192,7 +184,10 @@ static const char *parameter(struct mw_arena *arena, const char *raw, const char
     if (!value)
         return NULL;
     const char *encoded = encoded_parameter(arena, raw, name);
-    const char *text = mw_mime_decode_text(arena, encoded ? encoded : value, NULL);
+    if (encoded)
+        value = mw_mime_decode_text(arena, encoded, NULL);
+    size_t bad = 0;
+    const char *text = mw_utf8_clean_line(arena, to_utf8(arena, mw_bytes_of(value), &bad), NULL);
     return *text ? text : NULL;
 }
 

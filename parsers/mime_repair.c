@@ -175,6 +175,18 @@ static void finish_block(struct repair *repair, const struct block *block, size_
         choose_type(repair, block, end);
 }
 
+/* Turns a line of blanks into an empty one of the same length: the line end
+ * before it changes places with the blanks. */
+static void swap_blank_line(struct repair *repair, size_t at, size_t next)
+{
+    unsigned char *copy = writable(repair);
+    size_t end = at > 1 && copy[at - 2] == '\r' ? 2 : 1, blanks = next - at;
+    while (blanks > 0 && (copy[at + blanks - 1] == '\n' || copy[at + blanks - 1] == '\r'))
+        blanks--;
+    memset(copy + at - end, ' ', blanks);
+    memcpy(copy + at - end + blanks, "\r\n" + (2 - end), end);
+}
+
 /* Reads a block; returns the offset behind it. */
 static size_t read_block(struct repair *repair, size_t start, bool top)
 {
@@ -189,7 +201,7 @@ static size_t read_block(struct repair *repair, size_t start, bool top)
         if (kind == LINE_SPACE && next < repair->source.size) {
             enum line_kind following = classify(line_at(repair, next));
             if (following == LINE_OTHER || following == LINE_DASHES) {
-                writable(repair)[at] = '\n';
+                swap_blank_line(repair, at, next);
                 break;
             }
         }

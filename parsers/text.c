@@ -171,12 +171,6 @@ static void guess(struct mw_arena *arena, struct mw_bytes bytes, struct mw_text 
         take_utf8(arena, bytes, text);
 }
 
-/* UTF-16 and UTF-32 text is full of NULs and so never passes as UTF-8. */
-static bool is_plain(struct mw_bytes bytes)
-{
-    return mw_utf8_valid(bytes);
-}
-
 void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
                     struct mw_text *text)
 {
@@ -186,9 +180,10 @@ void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *c
     bytes = mw_bytes_slice(bytes, mark, bytes.size);
     const char *meant = marked ? marked : meant_by(charset);
     if (is_unicode_name(meant)) {
-        if (is_plain(bytes)) {
+        /* UTF-16 and UTF-32 are full of NULs and so never pass as UTF-8. */
+        if (mw_utf8_valid(bytes)) {
             take_utf8(arena, bytes, text);
-            if (*meant == '\0' && charset)
+            if (*meant == '\0' && charset && mw_bytes_is_ascii(bytes))
                 text->charset = lower(arena, charset);
             return;
         }

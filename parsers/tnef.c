@@ -124,7 +124,8 @@ static void add_bodies(struct mw_parse *parse, struct mw_part *parent, TNEFStruc
 
 void mw_tnef_unpack(struct mw_parse *parse, struct mw_part *part)
 {
-    TNEFStruct tnef;
+    /* TNEFInitialize leaves the debug level as it finds it. */
+    TNEFStruct tnef = {0};
     TNEFInitialize(&tnef);
     /* libytnef declares its input writable but only reads it. */
     union {
