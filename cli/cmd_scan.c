@@ -1,4 +1,5 @@
 /* mailwitness scan: reports of message files. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ struct scan {
     struct options options;
     struct mw_witness *witness;
     struct mw_id_source *ids;
+    FILE *out; /* standard output as the command was given it */
     struct mw_printer printer;
     struct mw_extract *extract;
     bool progress;
@@ -119,24 +121,41 @@ static int parse_options(const struct mw_command *command, struct options *optio
     return 0;
 }
 
-static int terminal_columns(void)
+static int terminal_columns(FILE *out)
 {
     struct winsize size;
     const char *text = getenv("COLUMNS");
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     return text && atoi(text) > 0 ? atoi(text) : 100;
 }
 
-static struct mw_printer make_printer(enum form form)
+/*
+ * A stream of our own to where standard output goes, which itself then leads
+ * nowhere: libytnef prints what it thinks of a damaged winmail.dat, and must not
+ * do so between our lines of JSON.
+ */
+static FILE *take_output(struct mw_error *error)
 {
-    bool terminal = isatty(STDOUT_FILENO);
+    int own = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    FILE *out = own >= 0 ? fdopen(own, "w") : NULL;
+    if (!out || nowhere < 0 || fflush(stdout) != 0 || dup2(nowhere, STDOUT_FILENO) < 0)
+        mw_fail_errno(error, "cannot open the output");
+    if (nowhere >= 0)
+        close(nowhere);
+    return error->code == 0 ? out : NULL;
+}
+
+static struct mw_printer make_printer(FILE *out, enum form form)
+{
+    bool terminal = isatty(fileno(out));
     const char *no_colour = getenv("NO_COLOR");
     if (form == FORM_SUMMARY)
-        return mw_printer_summary(terminal_columns(), terminal && !(no_colour && *no_colour));
+        return mw_printer_summary(out, terminal_columns(out),
+                                  terminal && !(no_colour && *no_colour));
     if (form == FORM_JSON || (form == FORM_AUTO && terminal))
-        return mw_printer_json(MW_JSON_PRETTY);
-    return mw_printer_json(MW_JSON_LINE);
+        return mw_printer_json(out, MW_JSON_PRETTY);
+    return mw_printer_json(out, MW_JSON_LINE);
 }
 
 static int64_t clock_ms(void)
@@ -219,8 +238,11 @@ static int prepare(struct scan *scan, struct mw_error *error)
         if (!scan->extract)
             return error->code;
     }
-    scan->printer = make_printer(scan->options.form);
     scan->progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
+    scan->out = take_output(error);
+    if (!scan->out)
+        return error->code;
+    scan->printer = make_printer(scan->out, scan->options.form);
     return 0;
 }
 
@@ -228,6 +250,8 @@ static void release(struct scan *scan)
 {
     if (scan->printer.free)
         scan->printer.free(scan->printer.state);
+    if (scan->out)
+        fclose(scan->out);
     mw_extract_free(scan->extract);
     mw_id_source_free(scan->ids);
     mw_witness_free(scan->witness);

@@ -4,6 +4,8 @@
 #ifndef MW_CLI_PRINT_H
 #define MW_CLI_PRINT_H
 
+#include <stdio.h>
+
 #include "core/error.h"
 #include "core/report.h"
 
@@ -15,11 +17,11 @@ struct mw_printer {
     void *state;
 };
 
-/* JSON on standard output, one report after the other. */
-struct mw_printer mw_printer_json(enum mw_json_form form);
+/* JSON, one report after the other, to out (borrowed). */
+struct mw_printer mw_printer_json(FILE *out, enum mw_json_form form);
 
-/* An aligned table on standard output, a line a message, totals at the end;
+/* An aligned table to out (borrowed), a line a message, totals at the end;
  * columns wide; colours when colour. */
-struct mw_printer mw_printer_summary(int columns, bool colour);
+struct mw_printer mw_printer_summary(FILE *out, int columns, bool colour);
 
 #endif

@@ -1,31 +1,35 @@
 /* print_json: reports as JSON. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/print.h"
 
+struct json_output {
+    FILE *out;
+    enum mw_json_form form;
+};
+
 static int print_report(void *state, const struct mw_report *report, struct mw_error *error)
 {
-    const enum mw_json_form *form = state;
-    char *text = mw_report_to_json(report, *form, error);
+    const struct json_output *json = state;
+    char *text = mw_report_to_json(report, json->form, error);
     if (!text)
         return error->code;
-    int written = puts(text);
+    int written = fprintf(json->out, "%s\n", text);
     free(text);
     return written < 0 ? mw_fail_errno(error, "cannot write the output") : 0;
 }
 
 static int print_end(void *state, struct mw_error *error)
 {
-    (void)state;
-    return fflush(stdout) == 0 ? 0 : mw_fail_errno(error, "cannot write the output");
+    const struct json_output *json = state;
+    return fflush(json->out) == 0 ? 0 : mw_fail_errno(error, "cannot write the output");
 }
 
-struct mw_printer mw_printer_json(enum mw_json_form form)
+struct mw_printer mw_printer_json(FILE *out, enum mw_json_form form)
 {
-    enum mw_json_form *state = malloc(sizeof *state);
+    struct json_output *state = malloc(sizeof *state);
     if (!state)
         abort();
-    *state = form;
+    *state = (struct json_output){out, form};
     return (struct mw_printer){print_report, print_end, free, state};
 }

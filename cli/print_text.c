@@ -9,6 +9,7 @@
 enum { VERDICTS = 4, VERDICT_COLUMNS = 10, SIZE_COLUMNS = 8, FILE_COLUMNS = 5 };
 
 struct summary {
+    FILE *out;
     int columns;
     bool colour;
     size_t messages, attachments, problems;
@@ -18,7 +19,7 @@ struct summary {
 /* Shows text in exactly width terminal columns, cut with an ellipsis. Reports
  * hold no control characters in one-line texts; anything else that does not
  * print is shown as "?". */
-static void print_cell(const char *text, int width)
+static void print_cell(FILE *out, const char *text, int width)
 {
     mbstate_t state = {0};
     int used = 0;
@@ -34,21 +35,21 @@ static void print_cell(const char *text, int width)
         }
         int need = columns < 0 ? 1 : columns;
         if (used + need > width || (used + need == width && text + length < end)) {
-            fputs(MB_CUR_MAX > 1 ? "\xE2\x80\xA6" : ".", stdout);
+            fputs(MB_CUR_MAX > 1 ? "\xE2\x80\xA6" : ".", out);
             used++;
             break;
         }
         if (columns < 0)
-            putchar('?');
+            fputc('?', out);
         else
-            fwrite(text, 1, length, stdout);
+            fwrite(text, 1, length, out);
         used += need;
         text += length;
     }
-    printf("%*s", width - used, "");
+    fprintf(out, "%*s", width - used, "");
 }
 
-static void print_size(int64_t size)
+static void print_size(FILE *out, int64_t size)
 {
     static const char units[] = "BKMGT";
     double value = (double)size;
@@ -58,9 +59,9 @@ static void print_size(int64_t size)
         unit++;
     }
     if (unit == 0)
-        printf("%*lld", SIZE_COLUMNS, (long long)size);
+        fprintf(out, "%*lld", SIZE_COLUMNS, (long long)size);
     else
-        printf("%*.1f%c", SIZE_COLUMNS - 1, value, units[unit]);
+        fprintf(out, "%*.1f%c", SIZE_COLUMNS - 1, value, units[unit]);
 }
 
 static const char *verdict_colour(enum mw_verdict verdict)
@@ -81,8 +82,8 @@ static void print_heading(const struct summary *summary, int from, int subject)
 {
     if (summary->messages > 0)
         return;
-    printf("%-*s  %-*s  %-*s  %*s  %*s\n", VERDICT_COLUMNS, "VERDICT", from, "FROM", subject,
-           "SUBJECT", SIZE_COLUMNS, "SIZE", FILE_COLUMNS, "FILES");
+    fprintf(summary->out, "%-*s  %-*s  %-*s  %*s  %*s\n", VERDICT_COLUMNS, "VERDICT", from, "FROM",
+            subject, "SUBJECT", SIZE_COLUMNS, "SIZE", FILE_COLUMNS, "FILES");
 }
 
 static int print_report(void *state, const struct mw_report *report, struct mw_error *error)
@@ -92,15 +93,15 @@ static int print_report(void *state, const struct mw_report *report, struct mw_e
     int from = room * 2 / 5, subject = room - from;
     print_heading(summary, from, subject);
     if (summary->colour)
-        fputs(verdict_colour(report->verdict), stdout);
-    print_cell(mw_verdict_name(report->verdict), VERDICT_COLUMNS);
-    fputs(summary->colour ? "\033[0m  " : "  ", stdout);
-    print_cell(sender(report), from);
-    fputs("  ", stdout);
-    print_cell(report->subject ? report->subject : "-", subject);
-    fputs("  ", stdout);
-    print_size(report->size);
-    if (printf("  %*zu\n", FILE_COLUMNS, report->attachments.count) < 0)
+        fputs(verdict_colour(report->verdict), summary->out);
+    print_cell(summary->out, mw_verdict_name(report->verdict), VERDICT_COLUMNS);
+    fputs(summary->colour ? "\033[0m  " : "  ", summary->out);
+    print_cell(summary->out, sender(report), from);
+    fputs("  ", summary->out);
+    print_cell(summary->out, report->subject ? report->subject : "-", subject);
+    fputs("  ", summary->out);
+    print_size(summary->out, report->size);
+    if (fprintf(summary->out, "  %*zu\n", FILE_COLUMNS, report->attachments.count) < 0)
         return mw_fail_errno(error, "cannot write the output");
     summary->messages++;
     summary->attachments += report->attachments.count;
@@ -112,19 +113,21 @@ static int print_report(void *state, const struct mw_report *report, struct mw_e
 static int print_end(void *state, struct mw_error *error)
 {
     const struct summary *summary = state;
-    printf("%zu messages, %zu attachments", summary->messages, summary->attachments);
+    fprintf(summary->out, "%zu messages, %zu attachments", summary->messages, summary->attachments);
     for (unsigned v = 0; v < VERDICTS; v++)
         if (summary->verdicts[v] > 0)
-            printf(", %zu %s", summary->verdicts[v], mw_verdict_name((enum mw_verdict)v));
-    printf("; %zu with something to note\n", summary->problems);
-    return fflush(stdout) == 0 ? 0 : mw_fail_errno(error, "cannot write the output");
+            fprintf(summary->out, ", %zu %s", summary->verdicts[v],
+                    mw_verdict_name((enum mw_verdict)v));
+    fprintf(summary->out, "; %zu with something to note\n", summary->problems);
+    return fflush(summary->out) == 0 ? 0 : mw_fail_errno(error, "cannot write the output");
 }
 
-struct mw_printer mw_printer_summary(int columns, bool colour)
+struct mw_printer mw_printer_summary(FILE *out, int columns, bool colour)
 {
     struct summary *state = calloc(1, sizeof *state);
     if (!state)
         abort();
+    state->out = out;
     state->columns = columns < 60 ? 60 : columns;
     state->colour = colour;
     return (struct mw_printer){print_report, print_end, free, state};
