@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use Encode qw(encode_utf8);
+use File::Temp qw(tempfile);
 use JSON::PP;
 use Test::More;
 
@@ -56,14 +57,35 @@ sub difference {
 
 my @names = map { m{([^/]+)[.]facts[.]json$} ? $1 : () } sort glob "$folder/*.facts.json";
 cmp_ok(scalar @names, '>=', 60, 'there are at least 60 sample messages');
+my $all = q{};
 for my $name (@names) {
     open my $scan, '-|', $mailwitness, 'scan', '--jsonl', "$folder/$name.eml" or die $!;
     my $output = do { local $/; <$scan> };
     close $scan;
+    $all .= $output;
     my $report = eval { decode_json($output) } || {};
     my $facts = decode_json(slurp("$folder/$name.facts.json"));
     $report->{errors} = [map { $_->{name} } @{ $report->{errors} || [] }];
     my $found = difference('report', $facts, $report);
     ok(!$found, "$name: the report has what is in the message") or diag($found);
+}
+
+# What a program that reads $all says and how it ends.
+sub pass_through {
+    my (@command) = @_;
+    my ($file, $path) = tempfile(UNLINK => 1);
+    print {$file} $all;
+    close $file or die $!;
+    my $text = qx(@command < $path);
+    return ($text, $? >> 8);
+}
+{
+    my ($text, $status) =
+        pass_through("python3 $ENV{top_srcdir}/t/validate $ENV{top_srcdir}/doc/report.schema.json");
+    is($status, 0, 'every report conforms to doc/report.schema.json') or diag($text);
+}
+{
+    my ($text) = pass_through("$ENV{top_builddir}/roundtrip");
+    ok($text eq $all, 'every report read back is written the same');
 }
 done_testing();
