@@ -29,6 +29,11 @@ static const char usage[] =
     "  --summary        a table for people\n"
     "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
     "                   them in DIR/index.jsonl\n"
+    "  --rules PATH     scan attachments with YARA rules: a file or a folder of *.yar\n"
+    "  --body-rules PATH, --message-rules PATH\n"
+    "                   the same for the texts, or for the raw message\n"
+    "  --clamav-db PATH scan with ClamAV and this database, a file or a folder\n"
+    "                   (these four may be repeated but the last)\n"
     "  --limit NAME=N   change a limit: message_size, header_count, header_length,\n"
     "                   parts, depth, unpacked_size, unpack_ratio, text_length,\n"
     "                   address_count, findings_per_part, indicators, errors, time_ms\n"
@@ -43,6 +48,7 @@ struct options {
     enum form form;
     const char *extract;
     struct mw_witness_settings settings;
+    struct mw_arena *arena; /* of the settings */
 };
 
 /* The command under way. */
@@ -65,6 +71,10 @@ static const struct option long_options[] = {
     {"jsonl", no_argument, NULL, 'l'},
     {"summary", no_argument, NULL, 's'},
     {"extract", required_argument, NULL, 'x'},
+    {"rules", required_argument, NULL, 'r'},
+    {"body-rules", required_argument, NULL, 'b'},
+    {"message-rules", required_argument, NULL, 'm'},
+    {"clamav-db", required_argument, NULL, 'c'},
     {"limit", required_argument, NULL, 'L'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -86,12 +96,29 @@ static int bad_option(const struct mw_command *command, char **argv)
     return mw_command_fail(command, "'%s' is not an option; see 'mailwitness help scan'", typed);
 }
 
+/* Any engine brings the cheap scanners along. */
+static void scanner_option(struct options *options, int option, const char *path)
+{
+    struct mw_scan_settings *scan = &options->settings.scan;
+    scan->type.enabled = scan->fuzzy.enabled = scan->pe.enabled = true;
+    if (option == 'c')
+        scan->clamav.database = path;
+    else
+        mw_texts_add(options->arena,
+                     option == 'r'   ? &scan->yara.rules
+                     : option == 'b' ? &scan->yara.body_rules
+                                     : &scan->yara.message_rules,
+                     path);
+}
+
 /* 0 to go on, -1 when --help was answered, else an exit status. */
 static int parse_options(const struct mw_command *command, struct options *options, int argc,
                          char **argv)
 {
     struct mw_error error = {0};
+    options->arena = mw_arena_new();
     mw_limits_default(&options->settings.limits);
+    mw_scan_settings_default(&options->settings.scan);
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         switch (c) {
@@ -110,6 +137,12 @@ static int parse_options(const struct mw_command *command, struct options *optio
         case 'L':
             if (mw_limit_option(&options->settings.limits, optarg, &error) != 0)
                 return mw_command_fail(command, "%s", error.text);
+            break;
+        case 'r':
+        case 'b':
+        case 'm':
+        case 'c':
+            scanner_option(options, c, optarg);
             break;
         case 'h':
             fputs(usage, stdout);
@@ -230,6 +263,9 @@ static int prepare(struct scan *scan, struct mw_error *error)
     scan->witness = mw_witness_new(&scan->options.settings, error);
     if (!scan->witness)
         return error->code;
+    const struct mw_texts *warnings = mw_witness_warnings(scan->witness);
+    for (size_t i = 0; i < warnings->count; i++)
+        fprintf(stderr, "mailwitness scan: warning: %s\n", warnings->items[i]);
     scan->ids = mw_id_source_new();
     if (!scan->ids)
         return mw_fail_errno(error, "the system gives no random numbers");
@@ -255,6 +291,7 @@ static void release(struct scan *scan)
     mw_extract_free(scan->extract);
     mw_id_source_free(scan->ids);
     mw_witness_free(scan->witness);
+    mw_arena_free(scan->options.arena);
 }
 
 static void walk_all(struct scan *scan, int count, char **paths)
@@ -277,11 +314,13 @@ static int run(const struct mw_command *command, int argc, char **argv)
     struct scan scan = {.command = command};
     struct mw_error error = {0};
     int parsed = parse_options(command, &scan.options, argc, argv);
-    if (parsed != 0)
+    if (parsed == 0 && optind == argc && isatty(STDIN_FILENO))
+        parsed = mw_command_fail(command, "name a message file or a folder, or - to read "
+                                          "standard input");
+    if (parsed != 0) {
+        release(&scan);
         return parsed < 0 ? MW_EXIT_OK : parsed;
-    if (optind == argc && isatty(STDIN_FILENO))
-        return mw_command_fail(command, "name a message file or a folder, or - to read "
-                                        "standard input");
+    }
     if (prepare(&scan, &error) != 0) {
         release(&scan);
         return mw_command_fail(command, "%s", error.text);

@@ -229,8 +229,9 @@ static const char *encoding(struct mw_arena *arena, GMimeObject *object)
     if (!raw)
         return NULL;
     char *text = mw_arena_dup(arena, lower_dup(arena, raw));
-    text += strspn(text, " \t\r\n\"'\xEF\xBF\xBD");
-    text[strcspn(text, " \t\r\n;,(\"'\xEF\xBF\xBD")] = '\0';
+    static const char token[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    text += strcspn(text, token);
+    text[strspn(text, token)] = '\0';
     return *text ? text : NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "parsers/text.h"
 #include "parsers/tnef.h"
 #include "scanners/hash.h"
+#include "worker/judge.h"
 
 enum { FILENAME_LIMIT = 255 };
 
@@ -17,6 +18,7 @@ struct mw_witness {
     struct mw_limits limits;
     struct mw_mime *mime;
     struct mw_hasher *hasher;
+    struct mw_scanners *scanners;
 };
 
 /* One message under way. */
@@ -30,17 +32,18 @@ struct examination {
 struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
                                   struct mw_error *error)
 {
-    struct mw_hasher *hasher = mw_hasher_new(error);
-    if (!hasher)
-        return NULL;
     struct mw_witness *witness = calloc(1, sizeof *witness);
     if (!witness) {
         mw_fail_errno(error, "cannot prepare a witness");
-        mw_hasher_free(hasher);
         return NULL;
     }
     witness->limits = settings->limits;
-    witness->hasher = hasher;
+    witness->hasher = mw_hasher_new(error);
+    witness->scanners = witness->hasher ? mw_scanners_load(&settings->scan, error) : NULL;
+    if (!witness->scanners) {
+        mw_witness_free(witness);
+        return NULL;
+    }
     witness->mime = mw_mime_new();
     return witness;
 }
@@ -50,8 +53,14 @@ void mw_witness_free(struct mw_witness *witness)
     if (!witness)
         return;
     mw_mime_free(witness->mime);
+    mw_scanners_free(witness->scanners);
     mw_hasher_free(witness->hasher);
     free(witness);
+}
+
+const struct mw_texts *mw_witness_warnings(const struct mw_witness *witness)
+{
+    return mw_scanners_warnings(witness->scanners);
 }
 
 static void add_timing(struct mw_report *report, const char *name, int64_t since)
@@ -83,7 +92,8 @@ static void add_attachment(struct examination *work, const struct mw_part *part)
     file->size = (int64_t)part->data.size;
     file->data = part->data;
     file->verdict = MW_UNSCANNED;
-    file->unscanned = "no scanner is configured";
+    if (!mw_scanners_any(work->witness->scanners))
+        file->unscanned = "no scanner is configured";
     struct mw_digests digests;
     mw_hasher_all(work->witness->hasher, report->arena, part->data, &digests);
     file->md5 = digests.md5;
@@ -226,7 +236,6 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
         mw_texts_add(report->arena, &report->unscanned, "the message is too large");
         return report;
     }
-    mw_texts_add(report->arena, &report->unscanned, "no scanner is configured");
     int64_t parse_start = mw_parse_clock_us();
     mw_parse_start(&work.parse, report, &witness->limits);
     work.root = mw_mime_parse(witness->mime, &work.parse, raw);
@@ -237,6 +246,9 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     int64_t collect_start = mw_parse_clock_us();
     collect(&work);
     add_timing(report, "collect_us", collect_start);
+    int64_t scan_start = mw_parse_clock_us();
+    mw_judge(witness->scanners, &witness->limits, report, raw, work.parse.deadline_us);
+    add_timing(report, "scan_us", scan_start);
     add_timing(report, "total_us", start);
     return report;
 }

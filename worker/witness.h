@@ -25,6 +25,10 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
                                   struct mw_error *error);
 void mw_witness_free(struct mw_witness *witness);
 
+/* What was loaded with reservations (an old database, a rule left out): sentences,
+ * borrowed. */
+const struct mw_texts *mw_witness_warnings(const struct mw_witness *witness);
+
 /*
  * Reads one message (RFC 5322, or whatever arrived instead of one) and returns
  * its report, which the caller frees. Never fails: what could not be done is in

@@ -1,0 +1,150 @@
+/* scanners: the registry, and running what is in it. */
+#include "scanners/scanners.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "config.h"
+
+/* In the order they run: type first, as others use what it finds out. */
+static const struct mw_scanner *const registry[] = {
+    &mw_scanner_type,   &mw_scanner_fuzzy,
+#ifdef WITH_YARA
+    &mw_scanner_yara,   &mw_scanner_pe,
+#endif
+#ifdef WITH_CLAMAV
+    &mw_scanner_clamav,
+#endif
+};
+enum { SCANNERS = sizeof registry / sizeof *registry };
+
+struct mw_scanners {
+    struct mw_arena *arena;
+    struct mw_texts warnings;
+    void *engines[SCANNERS]; /* NULL for those left out */
+};
+
+/* Settings for engines this program was built without are mistakes worth telling. */
+static int check_built_in(const struct mw_scan_settings *settings, struct mw_error *error)
+{
+    (void)settings;
+    (void)error;
+#ifndef WITH_YARA
+    if (settings->yara.rules.count + settings->yara.body_rules.count +
+                settings->yara.message_rules.count >
+            0 ||
+        settings->pe.enabled)
+        return mw_fail(error, MW_ERR_MISSING,
+                       "YARA rules are given, but this program was "
+                       "built without YARA");
+#endif
+#ifndef WITH_CLAMAV
+    if (settings->clamav.database)
+        return mw_fail(error, MW_ERR_MISSING,
+                       "a ClamAV database is given, but this program was "
+                       "built without ClamAV");
+#endif
+    return 0;
+}
+
+struct mw_scanners *mw_scanners_load(const struct mw_scan_settings *settings,
+                                     struct mw_error *error)
+{
+    if (check_built_in(settings, error) != 0)
+        return NULL;
+    struct mw_scanners *scanners = calloc(1, sizeof *scanners);
+    if (!scanners) {
+        mw_fail_errno(error, "cannot load scanners");
+        return NULL;
+    }
+    scanners->arena = mw_arena_new();
+    for (size_t i = 0; i < SCANNERS; i++) {
+        if (registry[i]->load(settings, scanners->arena, &scanners->warnings, &scanners->engines[i],
+                              error) == 0)
+            continue;
+        mw_scanners_free(scanners);
+        return NULL;
+    }
+    return scanners;
+}
+
+void mw_scanners_free(struct mw_scanners *scanners)
+{
+    if (!scanners)
+        return;
+    for (size_t i = 0; i < SCANNERS; i++)
+        if (scanners->engines[i])
+            registry[i]->unload(scanners->engines[i]);
+    mw_arena_free(scanners->arena);
+    free(scanners);
+}
+
+const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners)
+{
+    return &scanners->warnings;
+}
+
+bool mw_scanners_any(const struct mw_scanners *scanners)
+{
+    for (size_t i = 0; i < SCANNERS; i++)
+        if (scanners->engines[i] && registry[i] != &mw_scanner_fuzzy)
+            return true;
+    return false;
+}
+
+static bool is_late(const struct mw_scan_part *part)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return part->deadline_us > 0 &&
+           (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 > part->deadline_us;
+}
+
+void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
+                     struct mw_scan_result *result)
+{
+    for (size_t i = 0; i < SCANNERS; i++) {
+        if (!scanners->engines[i] || !(registry[i]->kinds & part->kind))
+            continue;
+        if (is_late(part)) {
+            result->unscanned = "the message's time was up";
+            return;
+        }
+        struct mw_error error = {0};
+        if (registry[i]->scan(scanners->engines[i], part, result, &error) != 0)
+            result->unscanned =
+                mw_arena_printf(result->report->arena, "%s: %s", registry[i]->name, error.text);
+    }
+}
+
+struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct mw_scan_part *part,
+                                   const char *scanner, const char *name, enum mw_severity severity)
+{
+    if (result->findings->count >= result->limits->findings_per_part) {
+        mw_report_problem(result->report, result->limits, "limit.findings_per_part", part->path,
+                          "more than %zu findings: %s by %s is left out",
+                          result->limits->findings_per_part, name, scanner);
+        /* A bound never hides how bad it is: the last one takes the worst severity. */
+        struct mw_finding *last = &result->findings->items[result->findings->count - 1];
+        if (severity > last->severity)
+            last->severity = severity;
+        return NULL;
+    }
+    struct mw_finding *finding =
+        mw_list_add(result->report->arena, result->findings, sizeof *finding);
+    finding->scanner = scanner;
+    finding->name = name;
+    finding->severity = severity;
+    finding->path = part->path;
+    return finding;
+}
+
+enum mw_severity mw_severity_from_name(const char *name, enum mw_severity fallback)
+{
+    for (unsigned s = MW_INFO; name && s <= MW_SEVERITY_MALICIOUS; s++)
+        if (strcasecmp(name, mw_severity_name((enum mw_severity)s)) == 0)
+            return (enum mw_severity)s;
+    return fallback;
+}

@@ -1,0 +1,48 @@
+/*
+ * scanners: all the engines the settings ask for, loaded once and run in order.
+ */
+#ifndef MW_SCANNERS_SCANNERS_H
+#define MW_SCANNERS_SCANNERS_H
+
+#include "scanners/scanner.h"
+#include "scanners/settings.h"
+
+struct mw_scanners;
+
+/*
+ * Loads every engine; NULL with error when one cannot be loaded. Warnings are
+ * read by mw_scanners_warnings until mw_scanners_free. Fork after this to share
+ * what was loaded. One thread uses it at a time.
+ */
+struct mw_scanners *mw_scanners_load(const struct mw_scan_settings *settings,
+                                     struct mw_error *error);
+void mw_scanners_free(struct mw_scanners *scanners);
+
+/* Sentences about what was loaded with reservations; borrowed. */
+const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners);
+
+/* Whether any engine that can find something is loaded. */
+bool mw_scanners_any(const struct mw_scanners *scanners);
+
+/*
+ * Runs every engine that wants part's kind. Findings are bounded by
+ * limits.findings_per_part; an engine that fails, or a deadline that passes,
+ * leaves why in result->unscanned.
+ */
+void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
+                     struct mw_scan_result *result);
+
+/* Adds a finding unless the bound is reached (which is then recorded). Texts are
+ * borrowed: they must live as long as the report. */
+struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct mw_scan_part *part,
+                                   const char *scanner, const char *name,
+                                   enum mw_severity severity);
+
+/* "info", "suspicious", "malicious" to the severity; fallback for anything else. */
+enum mw_severity mw_severity_from_name(const char *name, enum mw_severity fallback);
+
+extern const struct mw_scanner mw_scanner_type, mw_scanner_fuzzy;
+extern const struct mw_scanner mw_scanner_yara, mw_scanner_pe; /* when built with YARA */
+extern const struct mw_scanner mw_scanner_clamav;              /* when built with ClamAV */
+
+#endif

@@ -1,0 +1,21 @@
+/* settings: defaults, in one place. */
+#include "scanners/settings.h"
+
+void mw_scan_settings_default(struct mw_scan_settings *settings)
+{
+    *settings = (struct mw_scan_settings){
+        .yara = {.severity = MW_SEVERITY_SUSPICIOUS},
+        .clamav =
+            {
+                .heuristics = true,
+                .heuristic_severity = MW_SEVERITY_SUSPICIOUS,
+                .pua_severity = MW_SEVERITY_SUSPICIOUS,
+                .max_scan_size = (size_t)400 << 20,
+                .max_file_size = (size_t)100 << 20,
+                .max_files = 10000,
+                .max_recursion = 17,
+                .max_scan_ms = 20000,
+                .max_age_days = 7,
+            },
+    };
+}

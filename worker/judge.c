@@ -1,0 +1,126 @@
+/* judge: what is scanned, with which facts, and what it means. */
+#include "worker/judge.h"
+
+#include <string.h>
+
+struct judgement {
+    struct mw_scanners *scanners;
+    const struct mw_limits *limits;
+    struct mw_report *report;
+    struct mw_scan_part facts; /* what all parts of the message share */
+};
+
+/* The text behind the last mark, in lower case; NULL when there is none. */
+static const char *behind(struct mw_arena *arena, const char *text, char mark)
+{
+    const char *last = text ? strrchr(text, mark) : NULL;
+    if (!last || last[1] == '\0')
+        return NULL;
+    char *copy = mw_arena_dup(arena, last + 1);
+    for (char *c = copy; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return copy;
+}
+
+static enum mw_verdict worst(const struct mw_findings *findings)
+{
+    enum mw_verdict verdict = MW_CLEAN;
+    for (size_t i = 0; i < findings->count; i++) {
+        enum mw_severity severity = findings->items[i].severity;
+        if (severity == MW_SEVERITY_MALICIOUS)
+            return MW_MALICIOUS;
+        if (severity == MW_SEVERITY_SUSPICIOUS)
+            verdict = MW_SUSPICIOUS;
+    }
+    return verdict;
+}
+
+static void not_scanned(struct judgement *judgement, const char *place, const char *why)
+{
+    struct mw_report *report = judgement->report;
+    const char *reason = place ? mw_arena_printf(report->arena, "part %s: %s", place, why) : why;
+    mw_texts_add(report->arena, &report->unscanned, reason);
+}
+
+static void judge_attachment(struct judgement *judgement, struct mw_attachment *file)
+{
+    struct mw_scan_part part = judgement->facts;
+    struct mw_scan_result result = {judgement->report, judgement->limits, file, &file->findings,
+                                    NULL};
+    part.kind = MW_SCAN_ATTACHMENT;
+    part.data = file->data;
+    part.path = file->path;
+    part.filename = file->filename_raw ? file->filename_raw : file->filename;
+    part.extension = behind(judgement->report->arena, part.filename, '.');
+    part.content_type = file->content_type;
+    mw_scanners_run(judgement->scanners, &part, &result);
+    file->verdict = worst(&file->findings);
+    file->unscanned = NULL;
+    if (!result.unscanned)
+        return;
+    file->unscanned = result.unscanned;
+    not_scanned(judgement, file->path, result.unscanned);
+    if (file->verdict == MW_CLEAN)
+        file->verdict = MW_UNSCANNED;
+}
+
+static void judge_bytes(struct judgement *judgement, enum mw_scan_kind kind, const char *path,
+                        const char *type, struct mw_bytes data)
+{
+    struct mw_scan_part part = judgement->facts;
+    struct mw_scan_result result = {judgement->report, judgement->limits, NULL,
+                                    &judgement->report->findings, NULL};
+    part.kind = kind;
+    part.data = data;
+    part.path = path;
+    part.content_type = type;
+    mw_scanners_run(judgement->scanners, &part, &result);
+    if (result.unscanned)
+        not_scanned(judgement, path, result.unscanned);
+}
+
+static void judge_texts(struct judgement *judgement)
+{
+    const struct mw_report *report = judgement->report;
+    for (size_t i = 0; i < report->text_parts.count; i++) {
+        const struct mw_text_part *text = &report->text_parts.items[i];
+        const char *shown = strcmp(text->role, "body") == 0        ? report->body
+                            : strcmp(text->role, "body_html") == 0 ? report->body_html
+                                                                   : text->text;
+        judge_bytes(judgement, MW_SCAN_TEXT, text->path, text->content_type, mw_bytes_of(shown));
+    }
+}
+
+static enum mw_verdict sum_up(const struct mw_report *report)
+{
+    enum mw_verdict verdict = worst(&report->findings);
+    bool unscanned = report->unscanned.count > 0;
+    for (size_t i = 0; i < report->attachments.count; i++) {
+        enum mw_verdict one = report->attachments.items[i].verdict;
+        if (one != MW_UNSCANNED && one > verdict)
+            verdict = one;
+    }
+    return verdict == MW_CLEAN && unscanned ? MW_UNSCANNED : verdict;
+}
+
+void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
+              struct mw_report *report, struct mw_bytes raw, int64_t deadline_us)
+{
+    if (!mw_scanners_any(scanners)) {
+        mw_texts_add(report->arena, &report->unscanned, "no scanner is configured");
+        report->verdict = MW_UNSCANNED;
+        return;
+    }
+    struct judgement judgement = {.scanners = scanners, .limits = limits, .report = report};
+    judgement.facts.sender = report->from.count > 0 ? report->from.items[0].address : NULL;
+    judgement.facts.sender_domain = behind(report->arena, judgement.facts.sender, '@');
+    judgement.facts.subject = report->subject;
+    judgement.facts.sender_new = -1;
+    judgement.facts.deadline_us = deadline_us;
+    for (size_t i = 0; i < report->attachments.count; i++)
+        judge_attachment(&judgement, &report->attachments.items[i]);
+    judge_texts(&judgement);
+    judge_bytes(&judgement, MW_SCAN_MESSAGE, NULL, "message/rfc822", raw);
+    report->verdict = sum_up(report);
+}
