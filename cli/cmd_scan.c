@@ -96,11 +96,9 @@ static int bad_option(const struct mw_command *command, char **argv)
     return mw_command_fail(command, "'%s' is not an option; see 'mailwitness help scan'", typed);
 }
 
-/* Any engine brings the cheap scanners along. */
 static void scanner_option(struct options *options, int option, const char *path)
 {
     struct mw_scan_settings *scan = &options->settings.scan;
-    scan->type.enabled = scan->fuzzy.enabled = scan->pe.enabled = true;
     if (option == 'c')
         scan->clamav.database = path;
     else

@@ -9,6 +9,17 @@
 #include "cli/command.h"
 #include "config.h"
 
+#ifdef WITH_YARA
+static const char built_with_yara[] = ", YARA";
+#else
+static const char built_with_yara[] = "";
+#endif
+#ifdef WITH_CLAMAV
+static const char built_with_clamav[] = ", ClamAV";
+#else
+static const char built_with_clamav[] = "";
+#endif
+
 static const struct mw_command *const commands[] = {&mw_command_scan};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -69,8 +80,8 @@ static int help(int argc, char **argv)
 
 static int version(void)
 {
-    printf("mailwitness %s (GMime %d.%d.%d)\n", PACKAGE_VERSION, GMIME_MAJOR_VERSION,
-           GMIME_MINOR_VERSION, GMIME_MICRO_VERSION);
+    printf("mailwitness %s (GMime %d.%d.%d%s%s)\n", PACKAGE_VERSION, GMIME_MAJOR_VERSION,
+           GMIME_MINOR_VERSION, GMIME_MICRO_VERSION, built_with_yara, built_with_clamav);
     return finish_output(MW_EXIT_OK);
 }
 

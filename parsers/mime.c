@@ -24,7 +24,6 @@ struct entity {
     struct mw_bytes readable; /* as GMime saw them; same length */
 };
 
-static void open_message(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part);
 static void walk_object(struct entity *entity, GMimeObject *object, struct mw_part *parent,
                         struct mw_part **top);
 
@@ -116,8 +115,7 @@ static struct mw_part *add_leaf(struct entity *entity, GMimeObject *object, stru
     part->data = mw_mime_decode(entity->parse, part->path, encoded, part->encoding);
     if (!is_message_type(part->content_type))
         return part;
-    part->kind = MW_PART_MESSAGE;
-    open_message(entity->mime, entity->parse, part);
+    mw_mime_open(entity->mime, entity->parse, part);
     return part;
 }
 
@@ -339,8 +337,9 @@ static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse
     return top;
 }
 
-static void open_message(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part)
+void mw_mime_open(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part)
 {
+    part->kind = MW_PART_MESSAGE;
     if (part->data.size > 0 && !mw_parse_expired(parse))
         parse_entity(mime, parse, part->data, part);
 }

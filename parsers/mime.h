@@ -25,4 +25,11 @@ void mw_mime_free(struct mw_mime *mime);
  */
 struct mw_part *mw_mime_parse(struct mw_mime *mime, struct mw_parse *parse, struct mw_bytes raw);
 
+/*
+ * Opens a leaf that holds a message (out of an archive, say) as an attached one:
+ * it becomes MW_PART_MESSAGE with the message's parts as children. The report's
+ * headers stay as they are.
+ */
+void mw_mime_open(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part);
+
 #endif

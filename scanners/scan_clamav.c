@@ -220,5 +220,5 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_clamav = {
-    "clamav", MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE, "none", load, scan, unload,
+    "clamav", MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE, true, "none", load, scan, unload,
 };

@@ -360,6 +360,7 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 const struct mw_scanner mw_scanner_pe = {
     "pe",
     MW_SCAN_ATTACHMENT,
+    false,
     "machine, timestamp, subsystem, sections with entropy, imports, imphash, exports, "
     "version_info, signatures",
     load,

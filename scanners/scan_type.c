@@ -196,5 +196,5 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_type = {
-    "type", MW_SCAN_ATTACHMENT, "none", load, scan, unload,
+    "type", MW_SCAN_ATTACHMENT, false, "none", load, scan, unload,
 };

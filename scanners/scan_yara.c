@@ -234,10 +234,8 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_yara = {
-    "yara",
-    MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
-    "namespace, tags, meta, strings (id, offset, length, excerpt)",
-    load,
-    scan,
+    "yara", MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
+    true,   "namespace, tags, meta, strings (id, offset, length, excerpt)",
+    load,   scan,
     unload,
 };

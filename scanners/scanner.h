@@ -42,6 +42,7 @@ struct mw_scan_settings;
 struct mw_scanner {
     const char *name;
     unsigned kinds;     /* enum mw_scan_kind, or-ed */
+    bool judges;        /* finding nothing means something: it knows malware */
     const char *fields; /* what its findings' details hold, for people */
 
     /*

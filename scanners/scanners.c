@@ -89,7 +89,7 @@ const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners)
 bool mw_scanners_any(const struct mw_scanners *scanners)
 {
     for (size_t i = 0; i < SCANNERS; i++)
-        if (scanners->engines[i] && registry[i] != &mw_scanner_fuzzy)
+        if (scanners->engines[i] && registry[i]->judges)
             return true;
     return false;
 }
@@ -116,6 +116,8 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         if (registry[i]->scan(scanners->engines[i], part, result, &error) != 0)
             result->unscanned =
                 mw_arena_printf(result->report->arena, "%s: %s", registry[i]->name, error.text);
+        if (result->attachment)
+            part->file_type = result->attachment->file_type;
     }
 }
 

@@ -21,7 +21,7 @@ void mw_scanners_free(struct mw_scanners *scanners);
 /* Sentences about what was loaded with reservations; borrowed. */
 const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners);
 
-/* Whether any engine that can find something is loaded. */
+/* Whether any engine is loaded that can tell clean from malicious. */
 bool mw_scanners_any(const struct mw_scanners *scanners);
 
 /*

@@ -1,9 +1,16 @@
 /* settings: defaults, in one place. */
 #include "scanners/settings.h"
 
+#include "config.h"
+
 void mw_scan_settings_default(struct mw_scan_settings *settings)
 {
     *settings = (struct mw_scan_settings){
+        .type = {.enabled = true},
+        .fuzzy = {.enabled = true},
+#ifdef WITH_YARA
+        .pe = {.enabled = true},
+#endif
         .yara = {.severity = MW_SEVERITY_SUSPICIOUS},
         .clamav =
             {

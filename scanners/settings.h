@@ -52,8 +52,8 @@ struct mw_scan_settings {
     struct mw_fuzzy_settings fuzzy;
 };
 
-/* The documented defaults: no rules, no database, nothing enabled, and the
- * severities and limits that hold once there are some. */
+/* The documented defaults: file types, fuzzy hashes and PE facts, no rules and no
+ * database, and the severities and limits that hold once there are some. */
 void mw_scan_settings_default(struct mw_scan_settings *settings);
 
 #endif

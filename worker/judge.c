@@ -8,6 +8,7 @@ struct judgement {
     const struct mw_limits *limits;
     struct mw_report *report;
     struct mw_scan_part facts; /* what all parts of the message share */
+    const char *without;       /* why finding nothing means nothing, or NULL */
 };
 
 /* The text behind the last mark, in lower case; NULL when there is none. */
@@ -56,12 +57,10 @@ static void judge_attachment(struct judgement *judgement, struct mw_attachment *
     part.content_type = file->content_type;
     mw_scanners_run(judgement->scanners, &part, &result);
     file->verdict = worst(&file->findings);
-    file->unscanned = NULL;
-    if (!result.unscanned)
-        return;
-    file->unscanned = result.unscanned;
-    not_scanned(judgement, file->path, result.unscanned);
-    if (file->verdict == MW_CLEAN)
+    file->unscanned = result.unscanned ? result.unscanned : judgement->without;
+    if (result.unscanned)
+        not_scanned(judgement, file->path, result.unscanned);
+    if (file->unscanned && file->verdict == MW_CLEAN)
         file->verdict = MW_UNSCANNED;
 }
 
@@ -104,23 +103,38 @@ static enum mw_verdict sum_up(const struct mw_report *report)
     return verdict == MW_CLEAN && unscanned ? MW_UNSCANNED : verdict;
 }
 
+/* A bound that kept something from being opened kept it from being scanned. */
+static void note_limits(struct judgement *judgement)
+{
+    static const char *const hiding[] = {"limit.parts",        "limit.depth", "limit.unpacked_size",
+                                         "limit.unpack_ratio", "limit.time",  "archive.damaged",
+                                         "limit.errors"};
+    const struct mw_problems *problems = &judgement->report->errors;
+    for (size_t i = 0; i < sizeof hiding / sizeof *hiding; i++)
+        for (size_t j = 0; j < problems->count; j++)
+            if (strcmp(problems->items[j].name, hiding[i]) == 0) {
+                not_scanned(judgement, problems->items[j].place, hiding[i]);
+                break;
+            }
+}
+
 void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
               struct mw_report *report, struct mw_bytes raw, int64_t deadline_us)
 {
-    if (!mw_scanners_any(scanners)) {
-        mw_texts_add(report->arena, &report->unscanned, "no scanner is configured");
-        report->verdict = MW_UNSCANNED;
-        return;
-    }
     struct judgement judgement = {.scanners = scanners, .limits = limits, .report = report};
     judgement.facts.sender = report->from.count > 0 ? report->from.items[0].address : NULL;
     judgement.facts.sender_domain = behind(report->arena, judgement.facts.sender, '@');
     judgement.facts.subject = report->subject;
     judgement.facts.sender_new = -1;
     judgement.facts.deadline_us = deadline_us;
+    if (!mw_scanners_any(scanners)) {
+        judgement.without = "no scanner is configured";
+        mw_texts_add(report->arena, &report->unscanned, judgement.without);
+    }
     for (size_t i = 0; i < report->attachments.count; i++)
         judge_attachment(&judgement, &report->attachments.items[i]);
     judge_texts(&judgement);
     judge_bytes(&judgement, MW_SCAN_MESSAGE, NULL, "message/rfc822", raw);
+    note_limits(&judgement);
     report->verdict = sum_up(report);
 }

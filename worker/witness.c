@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/utf8.h"
+#include "parsers/archive.h"
+#include "parsers/indicator.h"
 #include "parsers/inline_files.h"
 #include "parsers/mime.h"
 #include "parsers/text.h"
@@ -18,6 +21,7 @@ struct mw_witness {
     struct mw_limits limits;
     struct mw_mime *mime;
     struct mw_hasher *hasher;
+    struct mw_indicator *indicator;
     struct mw_scanners *scanners;
 };
 
@@ -39,7 +43,8 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
     }
     witness->limits = settings->limits;
     witness->hasher = mw_hasher_new(error);
-    witness->scanners = witness->hasher ? mw_scanners_load(&settings->scan, error) : NULL;
+    witness->indicator = witness->hasher ? mw_indicator_new(error) : NULL;
+    witness->scanners = witness->indicator ? mw_scanners_load(&settings->scan, error) : NULL;
     if (!witness->scanners) {
         mw_witness_free(witness);
         return NULL;
@@ -54,6 +59,7 @@ void mw_witness_free(struct mw_witness *witness)
         return;
     mw_mime_free(witness->mime);
     mw_scanners_free(witness->scanners);
+    mw_indicator_free(witness->indicator);
     mw_hasher_free(witness->hasher);
     free(witness);
 }
@@ -68,6 +74,19 @@ static void add_timing(struct mw_report *report, const char *name, int64_t since
     struct mw_number *timing = mw_list_add(report->arena, &report->timings, sizeof *timing);
     timing->name = name;
     timing->value = mw_parse_clock_us() - since;
+}
+
+/* Nobody can say what is in it: a finding of its own. */
+static void add_encrypted(struct examination *work, const struct mw_part *part,
+                          struct mw_attachment *file)
+{
+    struct mw_finding *found =
+        mw_list_add(work->report->arena, &file->findings, sizeof *file->findings.items);
+    found->scanner = "archive";
+    found->name = "archive.encrypted";
+    found->severity = MW_SEVERITY_SUSPICIOUS;
+    found->message = "is encrypted: nobody but its reader can see what is in it";
+    found->path = part->path;
 }
 
 static void add_attachment(struct examination *work, const struct mw_part *part)
@@ -92,8 +111,8 @@ static void add_attachment(struct examination *work, const struct mw_part *part)
     file->size = (int64_t)part->data.size;
     file->data = part->data;
     file->verdict = MW_UNSCANNED;
-    if (!mw_scanners_any(work->witness->scanners))
-        file->unscanned = "no scanner is configured";
+    if (part->encrypted)
+        add_encrypted(work, part, file);
     struct mw_digests digests;
     mw_hasher_all(work->witness->hasher, report->arena, part->data, &digests);
     file->md5 = digests.md5;
@@ -174,12 +193,20 @@ static void add_text(struct examination *work, const struct mw_part *part,
     entry->sha256 = mw_hasher_sha256(work->witness->hasher, report->arena, part->data);
     entry->role = part == plain ? "body" : part == html ? "body_html" : "other";
     const char *text = decode_text(work, part, entry);
+    mw_indicator_find(work->witness->indicator, report, &work->witness->limits, part->path, text);
     if (part == plain)
         report->body = text;
     else if (part == html)
         report->body_html = text;
     else
         entry->text = text;
+}
+
+/* A saved message, as out of an archive. */
+static bool is_message_file(const struct mw_part *part)
+{
+    const char *dot = part->filename ? strrchr(part->filename, '.') : NULL;
+    return dot && strcasecmp(dot, ".eml") == 0 && part->data.size > 0;
 }
 
 /* Opens what lies inside parts; children come behind their parent, so the walk
@@ -193,6 +220,10 @@ static void unpack(struct examination *work)
             continue;
         if (mw_tnef_is(p))
             mw_tnef_unpack(&work->parse, p);
+        else if (mw_archive_is(p))
+            mw_archive_unpack(&work->parse, p);
+        else if (is_message_file(p))
+            mw_mime_open(work->witness->mime, &work->parse, p);
         else if (mw_part_is_text(p) && strcmp(p->content_type, "text/plain") == 0)
             mw_inline_files(&work->parse, p);
     }
@@ -200,6 +231,8 @@ static void unpack(struct examination *work)
 
 static void collect(struct examination *work)
 {
+    mw_indicator_find(work->witness->indicator, work->report, &work->witness->limits, "Subject",
+                      work->report->subject);
     const struct mw_part *plain = choose_body(work, "text/plain");
     const struct mw_part *html = choose_body(work, "text/html");
     for (const struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {

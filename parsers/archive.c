@@ -1,0 +1,232 @@
+/* archive: libarchive over the part's bytes, one entry after the other. */
+#include "parsers/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/utf8.h"
+
+enum { CHUNK = 1 << 16, NAME_LIMIT = 1024 };
+
+/* How archives begin. */
+static const struct {
+    size_t offset;
+    const char *bytes;
+    size_t size;
+} beginnings[] = {
+    {0, "PK\3\4", 4},
+    {0, "PK\5\6", 4},
+    {0, "Rar!\x1a\x07", 6},
+    {0, "7z\xbc\xaf\x27\x1c", 6},
+    {0, "\x1f\x8b", 2},
+    {0, "BZh", 3},
+    {0,
+     "\xfd"
+     "7zXZ",
+     5},
+    {0, "\x28\xb5\x2f\xfd", 4},
+    {0, "MSCF", 4},
+    {257, "ustar", 5},
+    {0, "!<arch>\n", 8},
+    {0, "LZIP", 4},
+    {0x8001, "CD001", 5},
+    {2, "-lh", 3},
+    {0, "xar!", 4},
+    {0, "\x04\x22\x4d\x18", 4},
+    {0, "\x1f\x9d", 2},
+};
+
+bool mw_archive_is(const struct mw_part *part)
+{
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (part->data.size >= beginnings[i].offset + beginnings[i].size &&
+            memcmp(part->data.data + beginnings[i].offset, beginnings[i].bytes,
+                   beginnings[i].size) == 0)
+            return true;
+    return false;
+}
+
+/* One archive being opened. */
+struct unpacking {
+    struct mw_parse *parse;
+    struct mw_part *part;
+    struct archive *archive;
+    bool document; /* an office document: most of it is not worth telling */
+    bool encrypted;
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), length = strlen(end);
+    return size >= length && strcasecmp(text + size - length, end) == 0;
+}
+
+/* Office Open XML and OpenDocument put these first. */
+static bool is_document_start(const char *name)
+{
+    return strcmp(name, "[Content_Types].xml") == 0 || strcmp(name, "mimetype") == 0 ||
+           strncmp(name, "_rels/", 6) == 0;
+}
+
+/* What of a document can run or hide something. */
+static bool is_worth_telling(const char *name)
+{
+    static const char *const ends[] = {".bin",     ".xml", ".rels", ".png",     ".jpg", ".jpeg",
+                                       ".gif",     ".emf", ".wmf",  ".odttf",   ".vml", ".css",
+                                       ".fntdata", ".svg", ".tmp",  "mimetype", "/"};
+    if (strcasestr(name, "vbaproject") || strcasestr(name, "embeddings/") ||
+        strcasestr(name, "activex") || strncasecmp(name, "Basic/", 6) == 0 ||
+        strncasecmp(name, "Scripts/", 8) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i]))
+            return false;
+    return true;
+}
+
+/* The name of what a single compressed file holds: its own without the ending. */
+static const char *inner_name(struct mw_arena *arena, const char *name)
+{
+    if (!name)
+        return NULL;
+    char *copy = mw_arena_dup(arena, name);
+    char *dot = strrchr(copy, '.');
+    if (!dot || dot == copy)
+        return NULL;
+    if (strcasecmp(dot, ".tgz") == 0 || strcasecmp(dot, ".tbz") == 0)
+        strcpy(dot, ".tar");
+    else
+        *dot = '\0';
+    return copy;
+}
+
+static const char *entry_name(struct unpacking *unpacking, struct archive_entry *entry)
+{
+    struct mw_arena *arena = unpacking->parse->report->arena;
+    if (archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW)
+        return inner_name(arena, unpacking->part->filename);
+    const char *name = archive_entry_pathname(entry);
+    if (!name)
+        name = archive_entry_pathname_utf8(entry);
+    if (!name || !*name)
+        return NULL;
+    struct mw_bytes bytes = mw_bytes_of(name);
+    bytes.size = mw_utf8_cut(bytes, NAME_LIMIT);
+    return mw_utf8_clean_line(arena, bytes, NULL);
+}
+
+static void note_damage(struct unpacking *unpacking)
+{
+    const char *text = archive_error_string(unpacking->archive);
+    mw_report_problem(unpacking->parse->report, unpacking->parse->limits, "archive.damaged",
+                      unpacking->part->path, "cannot be unpacked to its end: %s",
+                      text ? text : "no reason given");
+}
+
+/* All bytes of an entry, in the arena; false when a bound or damage ended it. */
+static bool read_entry(struct unpacking *unpacking, struct mw_bytes *data)
+{
+    struct mw_parse *parse = unpacking->parse;
+    size_t room = CHUNK, size = 0;
+    unsigned char *bytes = mw_arena_alloc_raw(parse->report->arena, room);
+    for (;;) {
+        if (size == room) {
+            unsigned char *more = mw_arena_alloc_raw(parse->report->arena, room * 2);
+            memcpy(more, bytes, size);
+            bytes = more;
+            room *= 2;
+        }
+        la_ssize_t got = archive_read_data(unpacking->archive, bytes + size, room - size);
+        *data = (struct mw_bytes){bytes, size};
+        if (got == 0)
+            return true;
+        if (got < 0) {
+            note_damage(unpacking);
+            return size > 0;
+        }
+        /* The ratio is of the whole archive: one entry's packed size is its own claim. */
+        if (size + (size_t)got > unpacking->part->data.size * parse->limits->unpack_ratio + CHUNK) {
+            mw_report_problem(
+                parse->report, parse->limits, "limit.unpack_ratio", unpacking->part->path,
+                "unpacks to more than %zu times its size: left out", parse->limits->unpack_ratio);
+            return false;
+        }
+        if (!mw_parse_take(parse, unpacking->part->path, (size_t)got, 0) || mw_parse_expired(parse))
+            return false;
+        size += (size_t)got;
+    }
+}
+
+static void mark_encrypted(struct unpacking *unpacking)
+{
+    unpacking->encrypted = true;
+    unpacking->part->encrypted = true;
+}
+
+/* Adds one file; false when no more are wanted. */
+static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, const char *name)
+{
+    if (archive_entry_is_data_encrypted(entry)) {
+        mark_encrypted(unpacking);
+        return true;
+    }
+    struct mw_bytes data;
+    if (!read_entry(unpacking, &data))
+        return !mw_parse_expired(unpacking->parse);
+    struct mw_part *file = mw_parse_part(unpacking->parse, unpacking->part, MW_PART_LEAF);
+    if (!file)
+        return false;
+    file->filename = name;
+    file->data = data;
+    file->content_type = "application/octet-stream";
+    file->encoding = "archive";
+    file->unpacked = true;
+    return true;
+}
+
+static void read_all(struct unpacking *unpacking)
+{
+    struct archive_entry *entry;
+    for (size_t i = 0;; i++) {
+        int code = archive_read_next_header(unpacking->archive, &entry);
+        bool plain = archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW &&
+                     archive_filter_count(unpacking->archive) <= 1;
+        if (code == ARCHIVE_EOF || plain)
+            return;
+        if (archive_read_has_encrypted_entries(unpacking->archive) == 1)
+            mark_encrypted(unpacking);
+        if (code < ARCHIVE_WARN) {
+            if (!unpacking->encrypted)
+                note_damage(unpacking);
+            return;
+        }
+        const char *name = entry_name(unpacking, entry);
+        if (i == 0 && name && is_document_start(name))
+            unpacking->document = true;
+        bool wanted = archive_entry_filetype(entry) == AE_IFREG ||
+                      archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW;
+        if (unpacking->document && name && !is_worth_telling(name))
+            wanted = false;
+        if (wanted && !add_file(unpacking, entry, name))
+            return;
+        if (mw_parse_expired(unpacking->parse))
+            return;
+    }
+}
+
+void mw_archive_unpack(struct mw_parse *parse, struct mw_part *part)
+{
+    struct unpacking unpacking = {.parse = parse, .part = part, .archive = archive_read_new()};
+    if (!unpacking.archive)
+        return;
+    archive_read_support_filter_all(unpacking.archive);
+    archive_read_support_format_all(unpacking.archive);
+    archive_read_support_format_raw(unpacking.archive);
+    if (archive_read_open_memory(unpacking.archive, part->data.data, part->data.size) == ARCHIVE_OK)
+        read_all(&unpacking);
+    else
+        note_damage(&unpacking);
+    archive_read_free(unpacking.archive);
+}

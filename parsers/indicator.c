@@ -1,0 +1,234 @@
+/* indicator: one PCRE2 pattern a kind, each match checked by what knows better. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "parsers/indicator.h"
+
+#include <arpa/inet.h>
+#include <libpsl.h>
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
+#define LABEL "[a-z0-9\\x80-\\xff](?:[a-z0-9_\\x80-\\xff-]{0,61}[a-z0-9\\x80-\\xff])?"
+#define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,62}"
+#define OCTET "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)"
+#define ADDRESS OCTET "(?:" DOT OCTET "){3}"
+
+enum kind { URL, EMAIL, DOMAIN, IPV4, IPV6, MD5, SHA1, SHA256, MAC, KINDS };
+
+static const struct {
+    const char *name;
+    const char *pattern;
+} kinds[KINDS] = {
+    [URL] = {"urls", "\\b(?:h(?:tt|xx)ps?|ftp)(?::|\\[:\\])//(?:[^\\s<>\"'\\x00-\\x1f]*@)?(?:" HOST
+                     "|" ADDRESS "|\\[[0-9a-f:.]+\\]|[a-z0-9-]+)(?::\\d{1,5})?"
+                     "(?:[/?#][^\\s<>\"'`\\\\{}|\\x00-\\x1f]*)?"},
+    [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}(?:@|\\[@\\]|\\[at\\])" HOST},
+    [DOMAIN] = {"domains", "(?<![a-z0-9_.@\\x80-\\xff-])" HOST "(?![a-z0-9_\\x80-\\xff-])"},
+    [IPV4] = {"ipv4", "(?<![\\d.])" ADDRESS "(?![\\d]|\\.\\d)"},
+    [IPV6] = {"ipv6", "(?<![0-9a-f:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9a-f:.])"},
+    [MD5] = {"md5", "(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])"},
+    [SHA1] = {"sha1", "(?<![0-9a-z])[0-9a-f]{40}(?![0-9a-z])"},
+    [SHA256] = {"sha256", "(?<![0-9a-z])[0-9a-f]{64}(?![0-9a-z])"},
+    [MAC] = {"mac", "(?<![0-9a-f:-])[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\\1[0-9a-f]{2}){4}"
+                    "(?![0-9a-f:-])"},
+};
+
+struct mw_indicator {
+    pcre2_code *codes[KINDS];
+    pcre2_match_data *match;
+    pcre2_match_context *context;
+    const psl_ctx_t *suffixes;
+};
+
+struct mw_indicator *mw_indicator_new(struct mw_error *error)
+{
+    struct mw_indicator *indicator = calloc(1, sizeof *indicator);
+    if (!indicator) {
+        mw_fail_errno(error, "cannot prepare indicators");
+        return NULL;
+    }
+    for (int i = 0; i < KINDS; i++) {
+        int code;
+        PCRE2_SIZE at;
+        indicator->codes[i] = pcre2_compile((PCRE2_SPTR)kinds[i].pattern, PCRE2_ZERO_TERMINATED,
+                                            PCRE2_CASELESS, &code, &at, NULL);
+        if (!indicator->codes[i]) {
+            mw_fail(error, MW_ERR_INTERNAL, "the pattern of %s is wrong at %zu", kinds[i].name,
+                    (size_t)at);
+            mw_indicator_free(indicator);
+            return NULL;
+        }
+        /* Without the JIT it is slower, and right all the same. */
+        pcre2_jit_compile(indicator->codes[i], PCRE2_JIT_COMPLETE);
+    }
+    indicator->match = pcre2_match_data_create(4, NULL);
+    indicator->context = pcre2_match_context_create(NULL);
+    pcre2_set_match_limit(indicator->context, 1000000);
+    indicator->suffixes = psl_builtin();
+    return indicator;
+}
+
+void mw_indicator_free(struct mw_indicator *indicator)
+{
+    if (!indicator)
+        return;
+    for (int i = 0; i < KINDS; i++)
+        pcre2_code_free(indicator->codes[i]);
+    pcre2_match_data_free(indicator->match);
+    pcre2_match_context_free(indicator->context);
+    free(indicator);
+}
+
+static struct mw_texts *list_of(struct mw_report *report, enum kind kind)
+{
+    struct mw_indicators *all = &report->indicators;
+    struct mw_texts *const lists[KINDS] = {
+        [URL] = &all->urls,  [EMAIL] = &all->emails,  [DOMAIN] = &all->domains,
+        [IPV4] = &all->ipv4, [IPV6] = &all->ipv6,     [MD5] = &all->md5,
+        [SHA1] = &all->sha1, [SHA256] = &all->sha256, [MAC] = &all->mac,
+    };
+    return lists[kind];
+}
+
+/* The match without its disguise: [.] (.) [dot] to ".", hxxp to http, [:] and [at]. */
+static char *undisguise(struct mw_arena *arena, struct mw_bytes match)
+{
+    static const struct {
+        const char *from, *to;
+    } forms[] = {{"[.]", "."}, {"(.)", "."}, {"[dot]", "."},
+                 {"[:]", ":"}, {"[@]", "@"}, {"[at]", "@"}};
+    char *out = mw_arena_alloc(arena, match.size + 1);
+    size_t size = 0;
+    for (size_t i = 0; i < match.size;) {
+        bool changed = false;
+        for (size_t f = 0; f < sizeof forms / sizeof *forms && !changed; f++) {
+            if (!mw_bytes_has_prefix_nocase(mw_bytes_slice(match, i, match.size), forms[f].from))
+                continue;
+            out[size++] = forms[f].to[0];
+            i += strlen(forms[f].from);
+            changed = true;
+        }
+        if (!changed)
+            out[size++] = (char)match.data[i++];
+    }
+    if (strncasecmp(out, "hxxp", 4) == 0)
+        memcpy(out, "http", 4);
+    return out;
+}
+
+static void lower(char *text)
+{
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text = (char)(*text - 'A' + 'a');
+}
+
+/* What ends a sentence does not end a URL; a bracket does when it opened in it. */
+static void trim_url(char *url)
+{
+    size_t size = strlen(url);
+    while (size > 0) {
+        char last = url[size - 1];
+        bool closing = last == ')' && !strchr(url, '(');
+        closing = closing || (last == ']' && !strchr(url, '['));
+        if (!closing && !strchr(".,;:!?*", last))
+            break;
+        url[--size] = '\0';
+    }
+}
+
+static bool is_public(const struct mw_indicator *indicator, const char *domain)
+{
+    const char *dot = strrchr(domain, '.');
+    if (!indicator->suffixes || !dot || dot[1] == '\0')
+        return false;
+    return psl_is_public_suffix2(indicator->suffixes, dot + 1,
+                                 PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) &&
+           psl_registrable_domain(indicator->suffixes, domain) != NULL;
+}
+
+/* Whether a match is what it looks like; may shorten it. */
+static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char *text)
+{
+    unsigned char binary[sizeof(struct in6_addr)];
+    switch (kind) {
+    case URL:
+        trim_url(text);
+        return strlen(text) > strlen("ftp://");
+    case EMAIL:
+        return is_public(indicator, strchr(text, '@') + 1);
+    case DOMAIN:
+        lower(text);
+        return is_public(indicator, text);
+    case IPV4:
+        return inet_pton(AF_INET, text, binary) == 1;
+    case IPV6:
+        lower(text);
+        return strlen(text) > 2 && inet_pton(AF_INET6, text, binary) == 1;
+    default:
+        lower(text);
+        return true;
+    }
+}
+
+static void add(struct mw_report *report, const struct mw_limits *limits, enum kind kind,
+                const char *place, const char *text)
+{
+    struct mw_texts *list = list_of(report, kind);
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return;
+    if (list->count >= limits->indicators)
+        return;
+    mw_texts_add(report->arena, list, text);
+    if (list->count == limits->indicators)
+        mw_report_problem(report, limits, "limit.indicators", place,
+                          "%zu %s were found: more are left out", list->count, kinds[kind].name);
+}
+
+/* The host of a URL as a domain or address of its own. */
+static void add_host(const struct mw_indicator *indicator, struct mw_report *report,
+                     const struct mw_limits *limits, const char *place, const char *url)
+{
+    const char *host = strstr(url, "//") + 2;
+    const char *end = host + strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', (size_t)(end - host));
+    host = at ? at + 1 : host;
+    char *name = mw_arena_dup_bytes(report->arena, host, (size_t)(end - host));
+    name[strcspn(name, ":")] = '\0';
+    if (is_sound(indicator, IPV4, name))
+        add(report, limits, IPV4, place, name);
+    else if (is_sound(indicator, DOMAIN, name))
+        add(report, limits, DOMAIN, place, name);
+}
+
+static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
+                      const struct mw_limits *limits, enum kind kind, const char *place,
+                      const char *text)
+{
+    size_t size = strlen(text), at = 0;
+    while (at < size && list_of(report, kind)->count < limits->indicators) {
+        int found = pcre2_match(indicator->codes[kind], (PCRE2_SPTR)text, size, at,
+                                PCRE2_NO_UTF_CHECK, indicator->match, indicator->context);
+        if (found < 0)
+            return;
+        const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
+        struct mw_bytes match = {(const unsigned char *)text + bounds[0], bounds[1] - bounds[0]};
+        char *plain = undisguise(report->arena, match);
+        if (is_sound(indicator, kind, plain)) {
+            add(report, limits, kind, place, plain);
+            if (kind == URL)
+                add_host(indicator, report, limits, place, plain);
+        }
+        at = bounds[1] > at ? bounds[1] : at + 1;
+    }
+}
+
+void mw_indicator_find(struct mw_indicator *indicator, struct mw_report *report,
+                       const struct mw_limits *limits, const char *place, const char *text)
+{
+    for (int kind = 0; text && kind < KINDS; kind++)
+        find_kind(indicator, report, limits, (enum kind)kind, place, text);
+}
