@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Each sample message: the report has every fact promised in its NAME.facts.json
+# Each sample message: the report has every fact promised in its facts/NAME.json
 # (made by t/fixtures/make from the pieces of the message, not from our output).
 use strict;
 use warnings;
@@ -55,7 +55,8 @@ sub difference {
     return $wanted eq $got ? undef : "$place is " . show($got) . ', wanted ' . show($wanted);
 }
 
-my @names = map { m{([^/]+)[.]facts[.]json$} ? $1 : () } sort glob "$folder/*.facts.json";
+my $facts_folder = "$ENV{top_srcdir}/t/fixtures/facts";
+my @names = map { m{([^/]+)[.]json$} ? $1 : () } sort glob "$facts_folder/*.json";
 cmp_ok(scalar @names, '>=', 60, 'there are at least 60 sample messages');
 my $all = q{};
 for my $name (@names) {
@@ -64,7 +65,7 @@ for my $name (@names) {
     close $scan;
     $all .= $output;
     my $report = eval { decode_json($output) } || {};
-    my $facts = decode_json(slurp("$folder/$name.facts.json"));
+    my $facts = decode_json(slurp("$facts_folder/$name.json"));
     $report->{errors} = [map { $_->{name} } @{ $report->{errors} || [] }];
     my $found = difference('report', $facts, $report);
     ok(!$found, "$name: the report has what is in the message") or diag($found);
