@@ -11,11 +11,12 @@
 #include "cli/command.h"
 #include "cli/extract.h"
 #include "cli/input.h"
+#include "cli/lanes.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
 #include "core/id.h"
 #include "core/utf8.h"
-#include "worker/witness.h"
+#include "worker/pool.h"
 
 static const char usage[] =
     "usage: mailwitness scan [OPTION]... [FILE|DIR|-]...\n"
@@ -34,6 +35,8 @@ static const char usage[] =
     "                   the same for the texts, or for the raw message\n"
     "  --clamav-db PATH scan with ClamAV and this database, a file or a folder\n"
     "                   (these four may be repeated but the last)\n"
+    "  --jobs N         scan N messages side by side (default: one a processor)\n"
+    "  --no-sandbox     scan in this process, without workers: for debugging\n"
     "  --limit NAME=N   change a limit: message_size, header_count, header_length,\n"
     "                   parts, depth, unpacked_size, unpack_ratio, text_length,\n"
     "                   address_count, findings_per_part, indicators, errors, time_ms\n"
@@ -42,11 +45,14 @@ static const char usage[] =
     "Exit status: 0 nothing suspicious or malicious was found, 1 something was,\n"
     "2 something could not be done (it is named, and the rest was done).\n";
 
+enum { MOST_JOBS = 256 };
 enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY };
 
 struct options {
     enum form form;
     const char *extract;
+    unsigned jobs; /* 0: one a processor */
+    bool in_process;
     struct mw_witness_settings settings;
     struct mw_arena *arena; /* of the settings */
 };
@@ -55,7 +61,10 @@ struct options {
 struct scan {
     const struct mw_command *command;
     struct options options;
-    struct mw_witness *witness;
+    struct mw_witness *witness; /* in this process, or */
+    struct mw_pool *pool;       /* in workers, */
+    struct mw_lanes *lanes;     /* asked by as many threads */
+    const char *scratch;        /* folder of the workers, or NULL */
     struct mw_id_source *ids;
     FILE *out; /* standard output as the command was given it */
     struct mw_printer printer;
@@ -75,6 +84,8 @@ static const struct option long_options[] = {
     {"body-rules", required_argument, NULL, 'b'},
     {"message-rules", required_argument, NULL, 'm'},
     {"clamav-db", required_argument, NULL, 'c'},
+    {"jobs", required_argument, NULL, 'J'},
+    {"no-sandbox", no_argument, NULL, 'n'},
     {"limit", required_argument, NULL, 'L'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -141,6 +152,15 @@ static int parse_options(const struct mw_command *command, struct options *optio
         case 'm':
         case 'c':
             scanner_option(options, c, optarg);
+            break;
+        case 'J':
+            options->jobs = (unsigned)strtoul(optarg, NULL, 10);
+            if (options->jobs < 1 || options->jobs > MOST_JOBS)
+                return mw_command_fail(command, "--jobs: '%s' is no number from 1 to %d", optarg,
+                                       MOST_JOBS);
+            break;
+        case 'n':
+            options->in_process = true;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -230,13 +250,19 @@ static const char *now_text(struct mw_arena *arena)
     return mw_arena_printf(arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
-/* Stops the walk (by returning 1) only when nothing more can be written. */
-static int scan_message(void *user, struct mw_bytes raw, const char *source)
+/* A message on its way through a worker. */
+struct errand {
+    struct mw_memfile *message;
+    struct mw_report *report;
+    struct mw_error error; /* why there is none */
+    char source[];
+};
+
+/* Prints and frees a report; 1 when nothing more can be written. */
+static int finish_report(struct scan *scan, struct mw_report *report, const char *source)
 {
-    struct scan *scan = user;
     struct mw_error error = {0};
     char id[MW_ID_SIZE];
-    struct mw_report *report = mw_witness_examine(scan->witness, raw);
     mw_id_next(scan->ids, id);
     report->id = mw_arena_dup(report->arena, id);
     report->received = now_text(report->arena);
@@ -256,7 +282,114 @@ static int scan_message(void *user, struct mw_bytes raw, const char *source)
     return 1;
 }
 
-static int prepare(struct scan *scan, struct mw_error *error)
+/* In a lane: has a worker examine the errand's message. */
+static void run_errand(void *user, void *item)
+{
+    struct scan *scan = user;
+    struct errand *errand = item;
+    errand->report = mw_pool_examine(scan->pool, errand->message, &errand->error);
+}
+
+/* Back in order: a message that no worker could read is told as such. */
+static int end_errand(void *user, void *item)
+{
+    struct scan *scan = user;
+    struct errand *errand = item;
+    struct mw_bytes raw = {0};
+    struct mw_error error = {0};
+    if (!errand->report) {
+        mw_memfile_map(errand->message, &raw, &error);
+        errand->report = mw_pool_unexamined(raw, &errand->error);
+        mw_fail(&error, errand->error.code, "%s: %s", errand->source, errand->error.text);
+        failed(scan, &error);
+    }
+    int result = finish_report(scan, errand->report, errand->source);
+    mw_memfile_free(errand->message);
+    free(errand);
+    return result;
+}
+
+static int send_errand(struct scan *scan, struct mw_bytes raw, const char *source)
+{
+    struct mw_error error = {0};
+    size_t size = strlen(source) + 1;
+    struct errand *errand = calloc(1, sizeof *errand + size);
+    if (!errand)
+        abort();
+    memcpy(errand->source, source, size);
+    errand->message = mw_memfile_new("mailwitness-message", &error);
+    if (errand->message && mw_memfile_append(errand->message, raw, SIZE_MAX, &error) == 0 &&
+        mw_memfile_seal(errand->message, &error) == 0)
+        return mw_lanes_add(scan->lanes, errand);
+    mw_memfile_free(errand->message);
+    free(errand);
+    failed(scan, &error);
+    return 0;
+}
+
+/* Stops the walk (by returning 1) only when nothing more can be written. */
+static int scan_message(void *user, struct mw_bytes raw, const char *source)
+{
+    struct scan *scan = user;
+    if (scan->lanes)
+        return send_errand(scan, raw, source);
+    return finish_report(scan, mw_witness_examine(scan->witness, raw), source);
+}
+
+static int load_settings(void *user, struct mw_witness_settings *settings, struct mw_arena *arena,
+                         struct mw_error *error)
+{
+    const struct options *options = user;
+    (void)arena;
+    (void)error;
+    *settings = options->settings;
+    return 0;
+}
+
+static int start_workers(struct scan *scan, struct mw_error *error)
+{
+    struct mw_pool_settings settings;
+    const struct mw_lanes_work work = {scan, run_errand, end_errand};
+    mw_pool_settings_default(&settings);
+    if (scan->options.jobs > 0)
+        settings.crew.workers = scan->options.jobs;
+    settings.crew.load = load_settings;
+    settings.crew.user = &scan->options;
+    settings.crew.sandbox.scratch = scan->scratch;
+    settings.time_ms = scan->options.settings.limits.time_ms;
+    scan->pool = mw_pool_new(&settings, error);
+    if (!scan->pool)
+        return error->code;
+    scan->lanes = mw_lanes_new(settings.crew.workers, &work, error);
+    return scan->lanes ? 0 : error->code;
+}
+
+/* Where ClamAV may keep what it unpacks: memory where there is some, and a folder
+ * that only workers write to. */
+static int make_scratch(struct scan *scan, struct mw_error *error)
+{
+    static const char *const places[] = {"/dev/shm", "/tmp"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/mailwitness-XXXXXX", places[i]);
+        if (!mkdtemp(path))
+            continue;
+        scan->scratch = mw_arena_dup(scan->options.arena, path);
+        scan->options.settings.scan.clamav.scratch = scan->scratch;
+        return mw_sandbox_give_folder(path, NULL, error);
+    }
+    return mw_fail_errno(error, "cannot make a scratch folder in /tmp");
+}
+
+static void print_warnings(char *text)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        fprintf(stderr, "mailwitness scan: warning: %s\n", line);
+    free(text);
+}
+
+static int start_in_process(struct scan *scan, struct mw_error *error)
 {
     scan->witness = mw_witness_new(&scan->options.settings, error);
     if (!scan->witness)
@@ -264,6 +397,25 @@ static int prepare(struct scan *scan, struct mw_error *error)
     const struct mw_texts *warnings = mw_witness_warnings(scan->witness);
     for (size_t i = 0; i < warnings->count; i++)
         fprintf(stderr, "mailwitness scan: warning: %s\n", warnings->items[i]);
+    return 0;
+}
+
+static int start_engines(struct scan *scan, struct mw_error *error)
+{
+    if (scan->options.in_process)
+        return start_in_process(scan, error);
+    if (scan->options.settings.scan.clamav.database && make_scratch(scan, error) != 0)
+        return error->code;
+    if (start_workers(scan, error) != 0)
+        return error->code;
+    print_warnings(mw_pool_warnings(scan->pool));
+    return 0;
+}
+
+static int prepare(struct scan *scan, struct mw_error *error)
+{
+    if (start_engines(scan, error) != 0)
+        return error->code;
     scan->ids = mw_id_source_new();
     if (!scan->ids)
         return mw_fail_errno(error, "the system gives no random numbers");
@@ -288,7 +440,11 @@ static void release(struct scan *scan)
         fclose(scan->out);
     mw_extract_free(scan->extract);
     mw_id_source_free(scan->ids);
+    mw_lanes_free(scan->lanes);
+    mw_pool_free(scan->pool);
     mw_witness_free(scan->witness);
+    if (scan->scratch)
+        rmdir(scan->scratch);
     mw_arena_free(scan->options.arena);
 }
 
@@ -324,6 +480,8 @@ static int run(const struct mw_command *command, int argc, char **argv)
         return mw_command_fail(command, "%s", error.text);
     }
     walk_all(&scan, argc - optind, argv + optind);
+    if (scan.lanes)
+        mw_lanes_finish(scan.lanes);
     clear_progress(&scan);
     if (scan.printer.end(scan.printer.state, &error) != 0)
         failed(&scan, &error);

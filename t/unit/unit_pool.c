@@ -1,0 +1,284 @@
+/* unit_pool: workers that die, hang, lie and are replaced, and nothing is mixed up. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t/unit/tap.h"
+#include "worker/pool.h"
+#include "worker/wire.h"
+
+enum { THREADS = 4 };
+
+/* What the crew's load callback gives; changed between generations by a file, as
+ * the callback runs in another process. */
+static char switch_file[] = "/tmp/unit_pool-XXXXXX";
+
+static int load(void *user, struct mw_witness_settings *settings, struct mw_arena *arena,
+                struct mw_error *error)
+{
+    struct stat facts;
+    (void)user;
+    (void)arena;
+    mw_limits_default(&settings->limits);
+    mw_scan_settings_default(&settings->scan);
+    settings->limits.time_ms = 3000;
+    if (stat(switch_file, &facts) == 0 && facts.st_size > 0)
+        return mw_fail(error, MW_ERR_INPUT, "the rules are broken");
+    return 0;
+}
+
+static struct mw_memfile *message_of(const char *text)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *file = mw_memfile_new("message", &error);
+    mw_memfile_append(file, mw_bytes_of(text), SIZE_MAX, &error);
+    mw_memfile_seal(file, &error);
+    return file;
+}
+
+/* Pids of all processes below this one. */
+static size_t descendants(pid_t root, pid_t *pids, size_t room)
+{
+    size_t count = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; proc && (entry = readdir(proc));) {
+        char path[300], line[512];
+        pid_t pid = (pid_t)atoi(entry->d_name), parent = 0;
+        if (pid <= 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/%d/stat", pid);
+        FILE *file = fopen(path, "re");
+        if (file && fgets(line, sizeof line, file)) {
+            const char *close = strrchr(line, ')');
+            parent = close ? (pid_t)atoi(close + 4) : 0;
+        }
+        if (file)
+            fclose(file);
+        if (parent == root && count < room) {
+            pids[count++] = pid;
+            count += descendants(pid, pids + count, room - count);
+        }
+    }
+    if (proc)
+        closedir(proc);
+    return count;
+}
+
+static int open_files(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+struct load_test {
+    struct mw_pool *pool;
+    unsigned rounds;
+    atomic_uint reports, failures, mixed;
+    atomic_bool ended;
+};
+
+static void *ask(void *argument)
+{
+    struct load_test *test = argument;
+    for (unsigned i = 0; i < test->rounds; i++) {
+        char text[256], subject[64];
+        struct mw_error error = {0};
+        snprintf(subject, sizeof subject, "%lx-%u", (unsigned long)pthread_self(), i);
+        snprintf(text, sizeof text, "From: a@example.com\nSubject: %s\n\nbody\n", subject);
+        struct mw_memfile *message = message_of(text);
+        struct mw_report *report = mw_pool_examine(test->pool, message, &error);
+        mw_memfile_free(message);
+        if (!report) {
+            atomic_fetch_add(&test->failures, error.text[0] != '\0');
+            continue;
+        }
+        atomic_fetch_add(&test->reports, 1);
+        if (!report->subject || strcmp(report->subject, subject) != 0)
+            atomic_fetch_add(&test->mixed, 1);
+        mw_report_free(report);
+    }
+    return NULL;
+}
+
+/* Ends random workers (processes of the third generation below us) with SIGKILL. */
+static void *murder(void *argument)
+{
+    struct load_test *test = argument;
+    unsigned seed = 1;
+    while (!atomic_load(&test->ended)) {
+        pid_t pids[64];
+        size_t count = descendants(getpid(), pids, 64);
+        /* nursery, crew, workers: in order of descent */
+        if (count > 2)
+            kill(pids[2 + (unsigned)rand_r(&seed) % (count - 2)], SIGKILL);
+        usleep(3000);
+    }
+    return NULL;
+}
+
+static void test_killing(struct mw_pool *pool)
+{
+    struct load_test test = {.pool = pool, .rounds = 400};
+    const char *longer = getenv("MW_KILL_ROUNDS");
+    if (longer)
+        test.rounds = (unsigned)atoi(longer);
+    pthread_t threads[THREADS], killer;
+    int before = open_files();
+    pthread_create(&killer, NULL, murder, &test);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, ask, &test);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&test.ended, true);
+    pthread_join(killer, NULL);
+    struct mw_pool_state state;
+    mw_pool_get_state(pool, &state);
+    printf("# %u reports, %u failures, %llu deaths\n", test.reports, test.failures,
+           (unsigned long long)state.deaths);
+    tap_is_number(test.reports + test.failures, (long long)THREADS * test.rounds,
+                  "while workers are killed every message gets a report or a named failure");
+    tap_ok(state.deaths > 10, "workers were really killed, and that is counted");
+    tap_is_number(test.mixed, 0, "no message gets another one's report");
+    tap_is_number(open_files(), before, "no descriptor is left over");
+    tap_is_number((long long)state.busy, 0, "nothing is counted as under way any more");
+}
+
+static void test_reload(struct mw_pool *pool)
+{
+    struct mw_error error = {0};
+    struct mw_pool_state state;
+    int fd = open(switch_file, O_WRONLY | O_TRUNC);
+    tap_ok(fd >= 0 && write(fd, "x", 1) == 1 && mw_pool_reload(pool, &error) != 0 &&
+               strcmp(error.text, "the rules are broken") == 0,
+           "a generation that cannot load says why");
+    struct mw_memfile *message = message_of("Subject: still\n\nx\n");
+    struct mw_report *report = mw_pool_examine(pool, message, &error);
+    tap_ok(report && strcmp(report->subject, "still") == 0, "and the old one goes on");
+    mw_report_free(report);
+    tap_ok(ftruncate(fd, 0) == 0 && mw_pool_reload(pool, &error) == 0,
+           "one that can load takes over");
+    report = mw_pool_examine(pool, message, &error);
+    tap_ok(report && strcmp(report->subject, "still") == 0, "and serves");
+    mw_pool_get_state(pool, &state);
+    tap_is_number((long long)state.generation, 2, "generations are counted");
+    mw_report_free(report);
+    mw_memfile_free(message);
+    close(fd);
+}
+
+/* A packed report with one attachment, as a worker would send it. */
+static struct mw_memfile *packed(void)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *message =
+        message_of("Subject: x\nContent-Type: application/pdf\n\nthe attached bytes");
+    struct mw_witness_settings settings = {0};
+    struct mw_bytes raw;
+    mw_limits_default(&settings.limits);
+    struct mw_witness *witness = mw_witness_new(&settings, &error);
+    mw_memfile_map(message, &raw, &error);
+    struct mw_report *report = mw_witness_examine(witness, raw);
+    struct mw_memfile *file = mw_wire_pack(report, &error);
+    mw_report_free(report);
+    mw_witness_free(witness);
+    mw_memfile_free(message);
+    return file;
+}
+
+static struct mw_report *unpack_bytes(struct mw_bytes bytes, bool sealed)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *file = mw_memfile_new("result", &error);
+    mw_memfile_append(file, bytes, SIZE_MAX, &error);
+    if (sealed)
+        mw_memfile_seal(file, &error);
+    struct mw_report *report = mw_wire_unpack(dup(mw_memfile_fd(file)), 1 << 20, &error);
+    mw_memfile_free(file);
+    return report;
+}
+
+static void test_lies(void)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *file = packed();
+    struct mw_bytes good;
+    mw_memfile_map(file, &good, &error);
+    unsigned char *copy = malloc(good.size + 16);
+    memset(copy, 0, good.size + 16);
+    memcpy(copy, good.data, good.size);
+    struct mw_report *report = unpack_bytes(good, true);
+    tap_ok(report && report->attachments.count == 1 && report->attachments.items[0].data.size == 18,
+           "a sound result comes through with its bytes");
+    mw_report_free(report);
+    tap_ok(!unpack_bytes(good, false), "a result that can still be changed is refused");
+    bool refused = true;
+    for (size_t size = 0; size < good.size; size++)
+        refused = refused && !unpack_bytes((struct mw_bytes){copy, size}, true);
+    tap_ok(refused, "every truncated result is refused");
+    tap_ok(!unpack_bytes((struct mw_bytes){copy, good.size + 1}, true),
+           "a result with bytes too many is refused");
+    copy[good.size - 1] ^= 1;
+    tap_ok(!unpack_bytes((struct mw_bytes){copy, good.size}, true),
+           "bytes that are not what their SHA-256 says are refused");
+    copy[good.size - 1] ^= 1;
+    refused = true;
+    for (size_t i = 0; i < 32; i++) {
+        copy[i] ^= 0x80;
+        refused = refused && !unpack_bytes((struct mw_bytes){copy, good.size}, true);
+        copy[i] ^= 0x80;
+    }
+    tap_ok(refused, "lies about sizes and counts are refused");
+    unsigned char *subject = memmem(copy, good.size, "\"x\"", 3);
+    subject[1] = 0xff;
+    tap_ok(!unpack_bytes((struct mw_bytes){copy, good.size}, true),
+           "a report that is not UTF-8 is refused");
+    free(copy);
+    mw_memfile_free(file);
+}
+
+static void test_end(struct mw_pool *pool)
+{
+    pid_t pids[64];
+    mw_pool_free(pool);
+    tap_is_number((long long)descendants(getpid(), pids, 64), 0,
+                  "no process is left when the pool is freed");
+}
+
+int main(void)
+{
+    struct mw_error error = {0};
+    struct mw_pool_settings settings;
+    int fd = mkstemp(switch_file);
+    if (fd < 0)
+        return 2;
+    fchmod(fd, 0644);
+    close(fd);
+    mw_pool_settings_default(&settings);
+    settings.crew.workers = 3;
+    settings.crew.load = load;
+    settings.crew.recycle_messages = 50;
+    settings.time_ms = 3000;
+    struct mw_pool *pool = mw_pool_new(&settings, &error);
+    if (!tap_ok(pool != NULL, "a pool starts"))
+        printf("# %s\n", error.text);
+    if (pool) {
+        test_reload(pool);
+        test_killing(pool);
+        test_end(pool);
+    }
+    test_lies();
+    unlink(switch_file);
+    return tap_done();
+}

@@ -1,0 +1,373 @@
+/*
+ * pool: the daemon has threads and must not fork; a nursery, forked before they
+ * exist, forks a crew for each generation.
+ */
+#include "worker/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scanners/hash.h"
+#include "worker/wire.h"
+
+enum { LOAD_MS = 600000, SPARE_MS = 1500 };
+
+/* One generation as seen from here; freed with its last user. */
+struct generation {
+    int jobs, control;
+    unsigned users; /* examinations under way, and one while it is the current one */
+    char warnings[MW_WIRE_TEXT];
+};
+
+struct mw_pool {
+    struct mw_pool_settings settings;
+    pid_t nursery;
+    int nursery_socket;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t reloading;
+    struct generation *current;
+    struct mw_pool_state state;
+};
+
+void mw_pool_settings_default(struct mw_pool_settings *settings)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *settings = (struct mw_pool_settings){
+        .crew = {.workers = processors > 0 ? (unsigned)processors : 1,
+                 .recycle_messages = 10000,
+                 .recycle_growth = (size_t)512 << 20,
+                 .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
+        .queue_ms = 60000,
+        .time_ms = 30000,
+        .result_max = (size_t)2 << 30,
+    };
+}
+
+static void notice(const struct mw_pool *pool, bool bad, const char *text)
+{
+    if (pool->settings.notice)
+        pool->settings.notice(pool->settings.notice_user, bad, text);
+}
+
+/* --- the nursery ---------------------------------------------------------------- */
+
+_Noreturn static void run_nursery(const struct mw_pool_settings *settings, int socket)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGCHLD, SIG_IGN); /* crews are waited for at the end only */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* a terminal's ^C is the asking side's to handle */
+    signal(SIGTERM, SIG_IGN);
+    for (;;) {
+        struct mw_wire wire;
+        struct mw_error error = {0};
+        int fds[2];
+        if (mw_wire_receive(socket, &wire, fds, 2, -1, &error) != 0)
+            break;
+        if (fork() == 0) {
+            close(socket);
+            mw_crew_run(&settings->crew, fds[0], fds[1]);
+        }
+        close(fds[0]);
+        close(fds[1]);
+    }
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
+    _exit(0);
+}
+
+static int start_nursery(struct mw_pool *pool, struct mw_error *error)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return mw_fail_errno(error, "cannot make a socket for worker processes");
+    fflush(NULL);
+    pool->nursery = fork();
+    if (pool->nursery == 0) {
+        close(ends[0]);
+        run_nursery(&pool->settings, ends[1]);
+    }
+    close(ends[1]);
+    pool->nursery_socket = ends[0];
+    return pool->nursery > 0 ? 0 : mw_fail_errno(error, "cannot start worker processes");
+}
+
+/* --- generations ------------------------------------------------------------------ */
+
+static void drop(struct generation *generation)
+{
+    close(generation->jobs);
+    close(generation->control);
+    free(generation);
+}
+
+/* Asks for a crew and waits until it has loaded. */
+static int await_ready(struct mw_pool *pool, struct generation *generation, const int *fds,
+                       struct mw_error *error)
+{
+    struct mw_wire wire = {.kind = MW_WIRE_LOAD};
+    int sent = mw_wire_send(pool->nursery_socket, &wire, fds, 2, error);
+    close(fds[0]);
+    close(fds[1]);
+    if (sent != 0 || mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
+        return error->code;
+    if (wire.kind != MW_WIRE_READY)
+        return mw_fail(error, MW_ERR_INPUT, "%s", wire.text);
+    memcpy(generation->warnings, wire.text, sizeof wire.text);
+    return 0;
+}
+
+static struct generation *start_generation(struct mw_pool *pool, struct mw_error *error)
+{
+    int jobs[2], control[2];
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (!generation || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0) {
+        mw_fail_errno(error, "cannot start workers");
+        free(generation);
+        return NULL;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
+        mw_fail_errno(error, "cannot start workers");
+        close(jobs[0]);
+        close(jobs[1]);
+        free(generation);
+        return NULL;
+    }
+    generation->jobs = jobs[0];
+    generation->control = control[0];
+    generation->users = 1;
+    const int fds[2] = {jobs[1], control[1]};
+    if (await_ready(pool, generation, fds, error) == 0)
+        return generation;
+    drop(generation);
+    return NULL;
+}
+
+static struct generation *use_current(struct mw_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct generation *generation = pool->current;
+    generation->users++;
+    pool->state.busy++;
+    pthread_mutex_unlock(&pool->lock);
+    return generation;
+}
+
+/* With the pool's lock held. */
+static void release(struct generation *generation)
+{
+    if (--generation->users == 0)
+        drop(generation);
+}
+
+/* What the crew said since last time: deaths, to be counted and told. */
+static void hear_crew(struct mw_pool *pool, struct generation *generation)
+{
+    struct mw_wire wire;
+    struct mw_error error = {0};
+    while (mw_wire_receive(generation->control, &wire, NULL, 0, 0, &error) == 0) {
+        char text[128];
+        if (wire.kind != MW_WIRE_DIED)
+            continue;
+        if (WIFSIGNALED(wire.number))
+            snprintf(text, sizeof text, "a worker was ended by signal %d (%s) and replaced",
+                     WTERMSIG(wire.number), strsignal(WTERMSIG(wire.number)));
+        else
+            snprintf(text, sizeof text, "a worker ended with status %d and was replaced",
+                     WEXITSTATUS(wire.number));
+        pthread_mutex_lock(&pool->lock);
+        pool->state.deaths++;
+        pthread_mutex_unlock(&pool->lock);
+        notice(pool, true, text);
+    }
+}
+
+static void give_back(struct mw_pool *pool, struct generation *generation, bool good)
+{
+    if (!good)
+        hear_crew(pool, generation);
+    pthread_mutex_lock(&pool->lock);
+    pool->state.busy--;
+    if (good)
+        pool->state.done++;
+    else
+        pool->state.failed++;
+    release(generation);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+int mw_pool_reload(struct mw_pool *pool, struct mw_error *error)
+{
+    pthread_mutex_lock(&pool->reloading);
+    struct generation *next = start_generation(pool, error);
+    if (next) {
+        pthread_mutex_lock(&pool->lock);
+        struct generation *old = pool->current;
+        pool->current = next;
+        pool->state.generation++;
+        if (old)
+            release(old);
+        pthread_mutex_unlock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->reloading);
+    return next ? 0 : error->code;
+}
+
+/* --- examinations -------------------------------------------------------------------- */
+
+static int send_job(struct generation *generation, const struct mw_memfile *message, int reply,
+                    struct mw_error *error)
+{
+    struct mw_wire wire = {.kind = MW_WIRE_JOB};
+    const int fds[2] = {mw_memfile_fd(message), reply};
+    return mw_wire_send(generation->jobs, &wire, fds, 2, error);
+}
+
+static void end_worker(struct generation *generation, int pid)
+{
+    struct mw_wire wire = {.kind = MW_WIRE_KILL, .number = pid};
+    struct mw_error ignored = {0};
+    mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
+}
+
+/* Waits for the worker's two messages. */
+static struct mw_report *await_report(struct mw_pool *pool, struct generation *generation,
+                                      int reply, struct mw_error *error)
+{
+    struct mw_wire started = {0}, result = {0};
+    int fd = -1,
+        code = mw_wire_receive(reply, &started, NULL, 0, (int)pool->settings.queue_ms, error);
+    if (code == MW_ERR_TIMEOUT)
+        mw_fail(error, MW_ERR_BUSY, "no worker was free within %u ms", pool->settings.queue_ms);
+    if (code == MW_ERR_MISSING)
+        mw_fail(error, MW_ERR_INTERNAL, "the worker ended before it read the message");
+    if (code != 0)
+        return NULL;
+    int wait_ms =
+        pool->settings.time_ms > 0 ? (int)pool->settings.time_ms + MW_CREW_GRACE_MS + SPARE_MS : -1;
+    code = mw_wire_receive(reply, &result, &fd, 1, wait_ms, error);
+    if (code == 0)
+        return mw_wire_unpack(fd, pool->settings.result_max, error);
+    if (code == MW_ERR_TIMEOUT) {
+        end_worker(generation, started.number);
+        mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended",
+                pool->settings.time_ms);
+    }
+    if (code == MW_ERR_MISSING)
+        mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
+    return NULL;
+}
+
+struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
+                                  struct mw_error *error)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        mw_fail_errno(error, "cannot ask a worker");
+        return NULL;
+    }
+    struct generation *generation = use_current(pool);
+    int sent = send_job(generation, message, ends[1], error);
+    close(ends[1]);
+    struct mw_report *report = sent == 0 ? await_report(pool, generation, ends[0], error) : NULL;
+    close(ends[0]);
+    give_back(pool, generation, report != NULL);
+    /* All workers of the generation are gone: the next message gets a new one. */
+    if (sent != 0) {
+        struct mw_error reload = {0};
+        if (mw_pool_reload(pool, &reload) != 0)
+            notice(pool, true, reload.text);
+    }
+    return report;
+}
+
+struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error *why)
+{
+    struct mw_report *report = mw_report_new();
+    struct mw_limits limits;
+    struct mw_error error = {0};
+    struct mw_digests digests = {"", "", "", ""};
+    mw_limits_default(&limits);
+    struct mw_hasher *hasher = mw_hasher_new(&error);
+    if (hasher)
+        mw_hasher_all(hasher, report->arena, raw, &digests);
+    mw_hasher_free(hasher);
+    report->size = (int64_t)raw.size;
+    report->md5 = digests.md5;
+    report->sha1 = digests.sha1;
+    report->sha256 = digests.sha256;
+    report->sha512 = digests.sha512;
+    report->verdict = MW_UNSCANNED;
+    const char *name = why->code == MW_ERR_BUSY      ? "worker.busy"
+                       : why->code == MW_ERR_TIMEOUT ? "worker.timeout"
+                       : why->code == MW_ERR_FORMAT  ? "worker.report"
+                                                     : "worker.crashed";
+    mw_report_problem(report, &limits, name, NULL, "%s", why->text);
+    mw_texts_add(report->arena, &report->unscanned, mw_arena_dup(report->arena, why->text));
+    return report;
+}
+
+struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_error *error)
+{
+    struct mw_pool *pool = calloc(1, sizeof *pool);
+    if (!pool) {
+        mw_fail_errno(error, "cannot start workers");
+        return NULL;
+    }
+    pool->settings = *settings;
+    pool->state.workers = settings->crew.workers;
+    pool->nursery_socket = -1;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_mutex_init(&pool->reloading, NULL);
+    if (start_nursery(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
+        return pool;
+    mw_pool_free(pool);
+    return NULL;
+}
+
+void mw_pool_free(struct mw_pool *pool)
+{
+    if (!pool)
+        return;
+    if (pool->current)
+        drop(pool->current);
+    if (pool->nursery_socket >= 0)
+        close(pool->nursery_socket);
+    if (pool->nursery > 0)
+        while (waitpid(pool->nursery, NULL, 0) < 0 && errno == EINTR) {
+        }
+    pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->reloading);
+    free(pool);
+}
+
+char *mw_pool_warnings(struct mw_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    char *text = strdup(pool->current->warnings);
+    pthread_mutex_unlock(&pool->lock);
+    return text;
+}
+
+void mw_pool_get_state(struct mw_pool *pool, struct mw_pool_state *state)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct generation *generation = pool->current;
+    generation->users++;
+    pthread_mutex_unlock(&pool->lock);
+    hear_crew(pool, generation);
+    pthread_mutex_lock(&pool->lock);
+    *state = pool->state;
+    release(generation);
+    pthread_mutex_unlock(&pool->lock);
+}

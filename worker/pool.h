@@ -1,0 +1,73 @@
+/*
+ * pool: the asking side of the workers: give a message, wait, get a report.
+ */
+#ifndef MW_WORKER_POOL_H
+#define MW_WORKER_POOL_H
+
+#include <stdint.h>
+
+#include "core/memfile.h"
+#include "worker/crew.h"
+
+struct mw_pool_settings {
+    struct mw_crew_settings crew;
+    unsigned queue_ms; /* how long a message waits for a free worker at most */
+    unsigned time_ms;  /* how long a worker may take; 0: no bound */
+    size_t result_max; /* bytes of a result that are accepted */
+    /* Something for the log: a worker died, a generation came. Called from any
+     * thread; may be NULL. */
+    void (*notice)(void *user, bool bad, const char *text);
+    void *notice_user;
+};
+
+/* Usual values for everything but crew.load. */
+void mw_pool_settings_default(struct mw_pool_settings *settings);
+
+struct mw_pool_state {
+    unsigned workers;
+    uint64_t generation; /* counted from 1 */
+    uint64_t busy;       /* messages under way */
+    uint64_t done, failed, deaths;
+};
+
+struct mw_pool;
+
+/*
+ * Starts the processes; no thread may exist yet. Returns when the first generation
+ * is ready, or NULL with why it is not. What settings points to must live as long
+ * as the pool, in the processes as well.
+ */
+struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_error *error);
+
+/* Ends the processes and waits for them. No examination may be under way. */
+void mw_pool_free(struct mw_pool *pool);
+
+/*
+ * Has a worker examine the sealed message. Returns its report, which the caller
+ * frees, or NULL: MW_ERR_BUSY when no worker was free in time, MW_ERR_TIMEOUT when
+ * it took too long (and was ended), MW_ERR_INTERNAL when it died, MW_ERR_FORMAT
+ * when what it answered was no sound report. Any thread.
+ */
+struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
+                                  struct mw_error *error);
+
+/*
+ * The report of a message that mw_pool_examine could not get one for: its size and
+ * hashes, verdict unscanned, and why, named worker.busy, worker.timeout,
+ * worker.crashed or worker.report. Reads raw without parsing it. Never NULL.
+ */
+struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error *why);
+
+/*
+ * Starts a new generation and, when it is ready, lets it take over; the old one
+ * finishes what it has. When it cannot be loaded the old one goes on and error
+ * tells why. Any thread; one at a time.
+ */
+int mw_pool_reload(struct mw_pool *pool, struct mw_error *error);
+
+/* Warnings of the generation at work, a line each; the caller frees the text. */
+char *mw_pool_warnings(struct mw_pool *pool);
+
+void mw_pool_get_state(struct mw_pool *pool, struct mw_pool_state *state);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * wire: what goes between the asking side and the workers: small fixed messages
+ * over SOCK_SEQPACKET with descriptors beside them, and results in sealed memory
+ * files. The asking side trusts nothing that comes back.
+ */
+#ifndef MW_WORKER_WIRE_H
+#define MW_WORKER_WIRE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/memfile.h"
+#include "core/report.h"
+
+enum { MW_WIRE_FDS = 2, MW_WIRE_TEXT = 1024 };
+
+enum mw_wire_kind {
+    MW_WIRE_JOB = 1, /* to a worker: message and reply socket beside it */
+    MW_WIRE_STARTED, /* from it: who has the job */
+    MW_WIRE_RESULT,  /* from it: result file beside it */
+    MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it */
+    MW_WIRE_READY,   /* from a generation: text has its warnings, a line each */
+    MW_WIRE_FAILED,  /* from it: text tells why it could not load */
+    MW_WIRE_KILL,    /* to it: number is the worker to end */
+    MW_WIRE_DIED     /* from it: number is how a worker ended (waitpid status) */
+};
+
+struct mw_wire {
+    uint32_t kind;
+    int32_t number;
+    uint64_t flags;
+    char text[MW_WIRE_TEXT];
+};
+
+/* Sends one message with descriptors (kept open here); MW_ERR_SYSTEM. */
+int mw_wire_send(int socket, const struct mw_wire *wire, const int *fds, size_t count,
+                 struct mw_error *error);
+
+/*
+ * Receives one, with exactly count descriptors, which the caller owns then. A
+ * message of another size, with other descriptors, or cut short is MW_ERR_FORMAT;
+ * the end of the connection MW_ERR_MISSING; timeout_ms (-1: none) MW_ERR_TIMEOUT.
+ */
+int mw_wire_receive(int socket, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
+                    struct mw_error *error);
+
+/* The report and the bytes of its attachments as one sealed memory file. */
+struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error *error);
+
+/*
+ * Reads a packed report. Takes ownership of fd. Everything is checked: sizes,
+ * offsets, the report by its strict reader, and the SHA-256 of each attachment
+ * against its bytes. The report owns the mapping that its attachments point into.
+ */
+struct mw_report *mw_wire_unpack(int fd, size_t max, struct mw_error *error);
+
+#endif
