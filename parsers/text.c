@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <uchardet.h>
@@ -37,6 +38,46 @@ static const struct {
     {"ascii", ""},
     {"ansi_x3.4-1968", ""},
 };
+
+/* What mail is written in, under iconv's names; aliases load the same files. */
+static const char *const in_use[] = {
+    "utf-8",         "utf-7",         "utf-16",       "utf-16le",     "utf-16be",
+    "utf-32",        "utf-32le",      "utf-32be",     "ucs-2",        "ucs-4",
+    "iso-8859-1",    "iso-8859-2",    "iso-8859-3",   "iso-8859-4",   "iso-8859-5",
+    "iso-8859-6",    "iso-8859-7",    "iso-8859-8",   "iso-8859-9",   "iso-8859-10",
+    "iso-8859-11",   "iso-8859-13",   "iso-8859-14",  "iso-8859-15",  "iso-8859-16",
+    "windows-1250",  "windows-1251",  "windows-1252", "windows-1253", "windows-1254",
+    "windows-1255",  "windows-1256",  "windows-1257", "windows-1258", "koi8-r",
+    "koi8-u",        "koi8-t",        "ibm437",       "ibm850",       "ibm852",
+    "ibm855",        "ibm862",        "ibm866",       "macintosh",    "mac-cyrillic",
+    "tis-620",       "viscii",        "tcvn",         "gb18030",      "gbk",
+    "gb2312",        "euc-cn",        "big5",         "big5-hkscs",   "euc-tw",
+    "euc-jp",        "eucjp-ms",      "shift_jis",    "cp932",        "iso-2022-jp",
+    "iso-2022-jp-2", "iso-2022-jp-3", "euc-kr",       "cp949",        "johab",
+    "iso-2022-kr",   "iso-2022-cn",   "armscii-8",    "georgian-ps",  "cp874",
+    "windows-31j",   "ibm037",
+};
+enum { IN_USE = sizeof in_use / sizeof *in_use };
+
+struct mw_text_converters {
+    iconv_t open[IN_USE];
+};
+
+struct mw_text_converters *mw_text_converters_new(void)
+{
+    struct mw_text_converters *converters = calloc(1, sizeof *converters);
+    for (size_t i = 0; converters && i < IN_USE; i++)
+        converters->open[i] = iconv_open("UTF-8", in_use[i]);
+    return converters;
+}
+
+void mw_text_converters_free(struct mw_text_converters *converters)
+{
+    for (size_t i = 0; converters && i < IN_USE; i++)
+        if (converters->open[i] != (iconv_t)-1)
+            iconv_close(converters->open[i]);
+    free(converters);
+}
 
 static const char *meant_by(const char *charset)
 {

@@ -24,4 +24,13 @@ struct mw_text {
 void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
                     struct mw_text *text);
 
+/*
+ * Loads the converters of the charsets that mail is written in and keeps them
+ * loaded: iconv(3) reads them from files, which a confined process cannot open.
+ * One in a process is enough. Freed by mw_text_converters_free.
+ */
+struct mw_text_converters;
+struct mw_text_converters *mw_text_converters_new(void);
+void mw_text_converters_free(struct mw_text_converters *converters);
+
 #endif

@@ -28,12 +28,13 @@ struct crew {
     int64_t started_us[MOST_WORKERS];
     unsigned count;
     unsigned pause_ms; /* before the next worker is started, after quick deaths */
+    uint64_t deaths;   /* of workers, but for those that ended in order */
     bool closing;      /* control is closed: no new workers */
 };
 
 static void say(const struct crew *crew, enum mw_wire_kind kind, int number, const char *text)
 {
-    struct mw_wire wire = {.kind = kind, .number = number};
+    struct mw_wire wire = {.kind = kind, .number = number, .flags = crew->deaths};
     struct mw_error ignored = {0};
     snprintf(wire.text, sizeof wire.text, "%s", text);
     mw_wire_send(crew->control, &wire, NULL, 0, &ignored);
@@ -191,8 +192,10 @@ static void note_death(struct crew *crew, unsigned slot, int status)
         unsigned longer = crew->pause_ms == 0 ? 10 : crew->pause_ms * 2;
         crew->pause_ms = longer < LONGEST_PAUSE_MS ? longer : LONGEST_PAUSE_MS;
     }
-    if (!orderly && !crew->closing)
-        say(crew, MW_WIRE_DIED, status, "");
+    if (orderly || crew->closing)
+        return;
+    crew->deaths++;
+    say(crew, MW_WIRE_DIED, status, "");
 }
 
 static void reap(struct crew *crew)
@@ -286,6 +289,8 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
     crew->count = settings->workers < 1              ? 1
                   : settings->workers > MOST_WORKERS ? MOST_WORKERS
                                                      : settings->workers;
+    /* Nobody may listen for long: what cannot be said is counted in what is said next. */
+    fcntl(control, F_SETFL, O_NONBLOCK);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     signal(SIGCHLD, SIG_DFL);

@@ -24,7 +24,8 @@ enum { LOAD_MS = 600000, SPARE_MS = 1500 };
 /* One generation as seen from here; freed with its last user. */
 struct generation {
     int jobs, control;
-    unsigned users; /* examinations under way, and one while it is the current one */
+    unsigned users;  /* examinations under way, and one while it is the current one */
+    uint64_t deaths; /* of its workers, as far as it could tell us */
     char warnings[MW_WIRE_TEXT];
 };
 
@@ -186,7 +187,10 @@ static void hear_crew(struct mw_pool *pool, struct generation *generation)
             snprintf(text, sizeof text, "a worker ended with status %d and was replaced",
                      WEXITSTATUS(wire.number));
         pthread_mutex_lock(&pool->lock);
-        pool->state.deaths++;
+        if (wire.flags > generation->deaths) {
+            pool->state.deaths += wire.flags - generation->deaths;
+            generation->deaths = wire.flags;
+        }
         pthread_mutex_unlock(&pool->lock);
         notice(pool, true, text);
     }

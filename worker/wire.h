@@ -22,7 +22,8 @@ enum mw_wire_kind {
     MW_WIRE_READY,   /* from a generation: text has its warnings, a line each */
     MW_WIRE_FAILED,  /* from it: text tells why it could not load */
     MW_WIRE_KILL,    /* to it: number is the worker to end */
-    MW_WIRE_DIED     /* from it: number is how a worker ended (waitpid status) */
+    MW_WIRE_DIED     /* from it: number is how a worker ended (waitpid status), flags
+                      * how many have died in all */
 };
 
 struct mw_wire {

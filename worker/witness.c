@@ -20,6 +20,7 @@ enum { FILENAME_LIMIT = 255 };
 struct mw_witness {
     struct mw_limits limits;
     struct mw_mime *mime;
+    struct mw_text_converters *converters;
     struct mw_hasher *hasher;
     struct mw_indicator *indicator;
     struct mw_scanners *scanners;
@@ -42,6 +43,7 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
         return NULL;
     }
     witness->limits = settings->limits;
+    witness->converters = mw_text_converters_new();
     witness->hasher = mw_hasher_new(error);
     witness->indicator = witness->hasher ? mw_indicator_new(error) : NULL;
     witness->scanners = witness->indicator ? mw_scanners_load(&settings->scan, error) : NULL;
@@ -61,6 +63,7 @@ void mw_witness_free(struct mw_witness *witness)
     mw_scanners_free(witness->scanners);
     mw_indicator_free(witness->indicator);
     mw_hasher_free(witness->hasher);
+    mw_text_converters_free(witness->converters);
     free(witness);
 }
 
