@@ -95,11 +95,9 @@ static const char *inner_name(struct mw_arena *arena, const char *name)
     char *dot = strrchr(copy, '.');
     if (!dot || dot == copy)
         return NULL;
-    if (strcasecmp(dot, ".tgz") == 0 || strcasecmp(dot, ".tbz") == 0)
-        strcpy(dot, ".tar");
-    else
-        *dot = '\0';
-    return copy;
+    bool tar = strcasecmp(dot, ".tgz") == 0 || strcasecmp(dot, ".tbz") == 0;
+    *dot = '\0';
+    return tar ? mw_arena_printf(arena, "%s.tar", copy) : copy;
 }
 
 static const char *entry_name(struct unpacking *unpacking, struct archive_entry *entry)

@@ -135,7 +135,7 @@ static json_t *match_of(struct mw_arena *arena, const YR_STRING *string, const Y
     size_t size = (size_t)match->data_length < EXCERPT ? (size_t)match->data_length : EXCERPT;
     struct mw_bytes bytes = {match->data, size};
     return json_pack("{s:s, s:I, s:I, s:s}", "id", string->identifier, "offset",
-                     (json_int_t)(match->base + match->offset), "length",
+                     (json_int_t)match->base + (json_int_t)match->offset, "length",
                      (json_int_t)match->match_length, "excerpt",
                      mw_utf8_clean_line(arena, bytes, NULL));
 }

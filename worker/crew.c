@@ -50,7 +50,8 @@ _Noreturn static void fail(const struct crew *crew, const char *text)
 
 static void set_alarm(unsigned milliseconds)
 {
-    struct itimerval timer = {.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000}};
+    struct itimerval timer = {
+        .it_value = {milliseconds / 1000, (suseconds_t)(milliseconds % 1000) * 1000}};
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
@@ -84,7 +85,7 @@ _Noreturn static void work(struct crew *crew)
     unsigned done = 0, time_ms = crew->witness_settings.limits.time_ms;
     long at_first = resident_kib();
     for (;;) {
-        struct mw_wire wire;
+        struct mw_wire wire = {0};
         struct mw_error error = {0};
         int fds[2];
         int result = mw_wire_receive(crew->jobs, &wire, fds, 2, -1, &error);
@@ -213,7 +214,7 @@ static void reap(struct crew *crew)
 /* Only our own children can be ended: the number is checked, not believed. */
 static void obey(struct crew *crew)
 {
-    struct mw_wire wire;
+    struct mw_wire wire = {0};
     struct mw_error error = {0};
     int result = mw_wire_receive(crew->control, &wire, NULL, 0, -1, &error);
     if (result != 0 && result != MW_ERR_FORMAT) {

@@ -70,7 +70,7 @@ _Noreturn static void run_nursery(const struct mw_pool_settings *settings, int s
     signal(SIGINT, SIG_IGN); /* a terminal's ^C is the asking side's to handle */
     signal(SIGTERM, SIG_IGN);
     for (;;) {
-        struct mw_wire wire;
+        struct mw_wire wire = {0};
         struct mw_error error = {0};
         int fds[2];
         if (mw_wire_receive(socket, &wire, fds, 2, -1, &error) != 0)
@@ -174,7 +174,7 @@ static void release(struct generation *generation)
 /* What the crew said since last time: deaths, to be counted and told. */
 static void hear_crew(struct mw_pool *pool, struct generation *generation)
 {
-    struct mw_wire wire;
+    struct mw_wire wire = {0};
     struct mw_error error = {0};
     while (mw_wire_receive(generation->control, &wire, NULL, 0, 0, &error) == 0) {
         char text[128];
