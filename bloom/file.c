@@ -1,0 +1,325 @@
+/* file: the filter's file mapped, grown, flushed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bloom/filter_private.h"
+
+/* Each layer is so many times larger than the one before. */
+enum { GROWTH = 2, HEAD = MW_BLOOM_LAYERS };
+
+static int fail_file(struct mw_error *error, const char *path, const char *what)
+{
+    if (errno == ENOSPC)
+        return mw_fail(error, MW_ERR_LIMIT, "cannot %s %s: the disk is full", what, path);
+    return mw_fail_errno(error, "cannot %s %s", what, path);
+}
+
+static uint64_t layer_size(const struct mw_bloom_layer *layer)
+{
+    return (layer->shape.blocks * MW_BLOOM_BLOCK_SIZE + 4095) / 4096 * 4096;
+}
+
+static int write_header(int fd, const struct mw_bloom_header *header)
+{
+    unsigned char copy[MW_BLOOM_COPY_SIZE];
+    mw_bloom_header_write(header, copy);
+    /* The copies take turns, so that one is always whole. */
+    off_t at = (off_t)(header->generation % 2) * MW_BLOOM_COPY_SIZE;
+    if (pwrite(fd, copy, sizeof copy, at) != (ssize_t)sizeof copy)
+        return -1;
+    return fdatasync(fd);
+}
+
+static int first_header(struct mw_bloom_header *header, uint64_t capacity, double fp_rate,
+                        struct mw_error *error)
+{
+    *header = (struct mw_bloom_header){.generation = 2,
+                                       .capacity = capacity,
+                                       .fp_rate = fp_rate,
+                                       .created = (uint64_t)time(NULL),
+                                       .layers = 1};
+    /* Filters that are to be merged must hash alike: the seed is a constant. */
+    header->seed = 0x6d61696c77697473u;
+    header->layer[0].offset = MW_BLOOM_DATA_AT;
+    if (!(fp_rate >= 1e-8 && fp_rate <= 0.5))
+        return mw_fail(error, MW_ERR_INPUT,
+                       "a filter's false-positive rate must be from 1e-8 to 0.5, not %g", fp_rate);
+    return mw_bloom_shape_for(&header->layer[0].shape, capacity, mw_bloom_layer_rate(fp_rate, 0),
+                              error);
+}
+
+int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct mw_error *error)
+{
+    struct mw_bloom_header header;
+    if (first_header(&header, capacity, fp_rate, error) != 0)
+        return error->code;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0 && errno == EEXIST)
+        return mw_fail(error, MW_ERR_BUSY, "%s exists already: remove it, or use another name",
+                       path);
+    if (fd < 0)
+        return fail_file(error, path, "create");
+    uint64_t size = MW_BLOOM_DATA_AT + layer_size(&header.layer[0]);
+    /* Space is reserved now: a write to a mapping that finds the disk full kills. */
+    int reserved = posix_fallocate(fd, 0, (off_t)size);
+    errno = reserved;
+    int result = reserved == 0 ? write_header(fd, &header) : -1;
+    header.generation++;
+    if (result == 0)
+        result = write_header(fd, &header);
+    if (result != 0) {
+        fail_file(error, path, "create");
+        unlink(path);
+    }
+    close(fd);
+    return result == 0 ? 0 : error->code;
+}
+
+static int map_region(struct mw_filter *filter, unsigned index, uint64_t offset, uint64_t size,
+                      struct mw_error *error)
+{
+    int protection = PROT_READ | (filter->access == MW_FILTER_WRITE ? PROT_WRITE : 0);
+    void *map = mmap(NULL, (size_t)size, protection, MAP_SHARED, filter->fd, (off_t)offset);
+    if (map == MAP_FAILED)
+        return mw_fail_errno(error, "cannot map %s", filter->path);
+    madvise(map, (size_t)size, MADV_RANDOM);
+    filter->map[index] = map;
+    filter->map_size[index] = (size_t)size;
+    return 0;
+}
+
+static int map_layer(struct mw_filter *filter, unsigned layer, struct mw_error *error)
+{
+    const struct mw_bloom_layer *at = &filter->header.layer[layer];
+    if (map_region(filter, layer, at->offset, layer_size(at), error) != 0)
+        return error->code;
+    filter->words[layer] = (void *)filter->map[layer];
+    return 0;
+}
+
+/* Reserves room for a layer and appends it to header. */
+static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header,
+                        struct mw_error *error)
+{
+    unsigned index = header->layers;
+    const struct mw_bloom_layer *last = &header->layer[index - 1];
+    struct mw_bloom_layer *next = &header->layer[index];
+    if (mw_bloom_shape_for(&next->shape, last->shape.capacity * GROWTH,
+                           mw_bloom_layer_rate(header->fp_rate, index), error) != 0)
+        return error->code;
+    next->offset = last->offset + layer_size(last);
+    int reserved = posix_fallocate(filter->fd, (off_t)next->offset, (off_t)layer_size(next));
+    errno = reserved;
+    if (reserved != 0)
+        return fail_file(error, filter->path, "grow");
+    header->layers++;
+    header->generation++;
+    return 0;
+}
+
+int mw_filter_grow(struct mw_filter *filter, struct mw_error *error)
+{
+    struct mw_bloom_header header = filter->header;
+    if (header.layers >= MW_BLOOM_LAYERS)
+        return mw_fail(error, MW_ERR_LIMIT, "%s cannot grow further: rebuild it larger",
+                       filter->path);
+    if (append_layer(filter, &header, error) != 0)
+        return error->code;
+    unsigned index = header.layers - 1;
+    /* Readers take what is below layers as it is: only the new entry is written. */
+    filter->header.layer[index] = header.layer[index];
+    if (map_layer(filter, index, error) != 0)
+        return error->code;
+    if (write_header(filter->fd, &header) != 0)
+        return fail_file(error, filter->path, "grow");
+    filter->header.generation = header.generation;
+    filter->header.layers = header.layers;
+    atomic_store_explicit(&filter->layers, header.layers, memory_order_release);
+    return 0;
+}
+
+/* --- flushing -------------------------------------------------------------------- */
+
+/* With sync_lock held: one thread flushes for all who came before it began. */
+static void flush_once(struct mw_filter *filter)
+{
+    uint64_t number = ++filter->sync_wanted;
+    filter->syncing = true;
+    pthread_mutex_unlock(&filter->sync_lock);
+    atomic_store_explicit(&filter->dirty, false, memory_order_release);
+    int result = fdatasync(filter->fd) == 0 ? 0 : errno;
+    pthread_mutex_lock(&filter->sync_lock);
+    filter->sync_error = result;
+    if (result == 0)
+        atomic_store(&filter->synced, (long long)time(NULL));
+    else
+        atomic_store(&filter->dirty, true);
+    filter->sync_finished = number;
+    filter->syncing = false;
+    pthread_cond_broadcast(&filter->sync_done);
+}
+
+int mw_filter_wait_synced(struct mw_filter *filter, struct mw_error *error)
+{
+    pthread_mutex_lock(&filter->sync_lock);
+    /* A flush under way may have missed what was just added: the one after counts. */
+    uint64_t enough = filter->sync_wanted + 1;
+    while (filter->sync_finished < enough) {
+        if (filter->syncing)
+            pthread_cond_wait(&filter->sync_done, &filter->sync_lock);
+        else
+            flush_once(filter);
+    }
+    int result = filter->sync_error;
+    pthread_mutex_unlock(&filter->sync_lock);
+    errno = result;
+    return result == 0 ? 0 : fail_file(error, filter->path, "flush");
+}
+
+int mw_filter_sync(struct mw_filter *filter, struct mw_error *error)
+{
+    return filter->access == MW_FILTER_WRITE ? mw_filter_wait_synced(filter, error) : 0;
+}
+
+static void *run_flusher(void *argument)
+{
+    struct mw_filter *filter = argument;
+    pthread_mutex_lock(&filter->sync_lock);
+    while (!filter->ending) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += filter->sync_ms / 1000;
+        until.tv_nsec += (long)(filter->sync_ms % 1000) * 1000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000;
+        }
+        pthread_cond_timedwait(&filter->end, &filter->sync_lock, &until);
+        if (atomic_load(&filter->dirty) && !filter->syncing)
+            flush_once(filter);
+    }
+    pthread_mutex_unlock(&filter->sync_lock);
+    return NULL;
+}
+
+/* --- opening and closing -------------------------------------------------------------- */
+
+static int read_header(struct mw_filter *filter, struct mw_error *error)
+{
+    unsigned char copies[2 * MW_BLOOM_COPY_SIZE];
+    struct stat facts;
+    ssize_t got = pread(filter->fd, copies, sizeof copies, 0);
+    if (got < 0 || fstat(filter->fd, &facts) != 0)
+        return mw_fail_errno(error, "cannot read %s", filter->path);
+    struct mw_error why = {0};
+    struct mw_bytes bytes = {copies, (size_t)got};
+    if (mw_bloom_header_read(&filter->header, bytes, (uint64_t)facts.st_size, &filter->damaged,
+                             &why) != 0)
+        return mw_fail(error, why.code, "%s %s", filter->path, why.text);
+    return 0;
+}
+
+static int take_lock(const struct mw_filter *filter, struct mw_error *error)
+{
+    if (filter->access == MW_FILTER_READ || flock(filter->fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return mw_fail(error, MW_ERR_BUSY,
+                       "%s is being written by another process: stop it first, or read only",
+                       filter->path);
+    return mw_fail_errno(error, "cannot lock %s", filter->path);
+}
+
+static int start(struct mw_filter *filter, struct mw_error *error)
+{
+    for (unsigned i = 0; i < filter->header.layers; i++)
+        if (map_layer(filter, i, error) != 0)
+            return error->code;
+    if (map_region(filter, HEAD, 0, MW_BLOOM_DATA_AT, error) != 0)
+        return error->code;
+    filter->counts = (void *)(filter->map[HEAD] + MW_BLOOM_COUNTS_AT);
+    atomic_store(&filter->layers, filter->header.layers);
+    if (filter->access != MW_FILTER_WRITE)
+        return 0;
+    if (filter->damaged) {
+        filter->header.generation++;
+        if (write_header(filter->fd, &filter->header) != 0)
+            return fail_file(error, filter->path, "mend the header of");
+        filter->header.generation++;
+        if (write_header(filter->fd, &filter->header) != 0)
+            return fail_file(error, filter->path, "mend the header of");
+    }
+    if (filter->sync_ms > 0) {
+        filter->has_flusher = pthread_create(&filter->flusher, NULL, run_flusher, filter) == 0;
+        if (!filter->has_flusher)
+            return mw_fail_errno(error, "cannot start a thread to flush %s", filter->path);
+    }
+    return 0;
+}
+
+static void prepare_locks(struct mw_filter *filter)
+{
+    for (int i = 0; i < STRIPES; i++)
+        pthread_mutex_init(&filter->stripes[i], NULL);
+    pthread_mutex_init(&filter->growing, NULL);
+    pthread_mutex_init(&filter->sync_lock, NULL);
+    pthread_cond_init(&filter->sync_done, NULL);
+    pthread_cond_init(&filter->end, NULL);
+}
+
+struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access, int sync_ms,
+                                 struct mw_error *error)
+{
+    struct mw_filter *filter = calloc(1, sizeof *filter);
+    if (!filter || !(filter->path = strdup(path))) {
+        mw_fail_errno(error, "cannot open %s", path);
+        free(filter);
+        return NULL;
+    }
+    prepare_locks(filter);
+    filter->access = access;
+    filter->sync_ms = sync_ms;
+    filter->fd = open(path, (access == MW_FILTER_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (filter->fd < 0)
+        mw_fail_errno(error, "cannot open the filter %s", path);
+    else if (take_lock(filter, error) == 0 && read_header(filter, error) == 0 &&
+             start(filter, error) == 0)
+        return filter;
+    mw_filter_close(filter);
+    return NULL;
+}
+
+void mw_filter_close(struct mw_filter *filter)
+{
+    if (!filter)
+        return;
+    if (filter->has_flusher) {
+        pthread_mutex_lock(&filter->sync_lock);
+        filter->ending = true;
+        pthread_cond_signal(&filter->end);
+        pthread_mutex_unlock(&filter->sync_lock);
+        pthread_join(filter->flusher, NULL);
+    }
+    if (filter->counts && atomic_load(&filter->dirty))
+        fdatasync(filter->fd);
+    for (unsigned i = 0; i <= HEAD; i++)
+        if (filter->map[i])
+            munmap(filter->map[i], filter->map_size[i]);
+    if (filter->fd >= 0)
+        close(filter->fd);
+    for (int i = 0; i < STRIPES; i++)
+        pthread_mutex_destroy(&filter->stripes[i]);
+    pthread_mutex_destroy(&filter->growing);
+    pthread_mutex_destroy(&filter->sync_lock);
+    pthread_cond_destroy(&filter->sync_done);
+    pthread_cond_destroy(&filter->end);
+    free(filter->path);
+    free(filter);
+}

@@ -1,0 +1,231 @@
+/* filter: bits of a value, tested and set. */
+#include "bloom/filter.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+#include <xxhash.h>
+
+#include "bloom/filter_private.h"
+
+enum { AHEAD = 32, RETRY_GROWTH_MS = 10000 };
+
+/* Where a value's bits are: a block by one half of the hash, bits by the other. */
+struct place {
+    uint64_t block;
+    uint64_t bits;
+};
+
+static struct place place_of(const struct mw_filter *filter, struct mw_bytes value)
+{
+    XXH128_hash_t hash = XXH3_128bits_withSeed(value.data, value.size, filter->header.seed);
+    return (struct place){hash.high64, hash.low64};
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* The high half of a product maps a hash evenly onto any number of blocks. */
+static mw_word *block_at(const struct mw_filter *filter, unsigned layer, uint64_t hash)
+{
+    uint64_t blocks = filter->header.layer[layer].shape.blocks;
+    uint64_t block = (uint64_t)(((wide)hash * blocks) >> 64);
+    return filter->words[layer] + block * MW_BLOOM_WORDS;
+}
+
+/* The bits of each word: six bits of the hash name one; for a second one the hash
+ * is stirred again. */
+static inline uint64_t word_mask(uint64_t bits, unsigned word, uint32_t count)
+{
+    uint64_t mask = (uint64_t)1 << (bits >> (6 * word) & 63);
+    if (count > 1) {
+        uint64_t more = bits * 0x9E3779B97F4A7C15u;
+        mask |= (uint64_t)1 << (more >> (6 * word + 16) & 63);
+    }
+    return mask;
+}
+
+static bool in_block(mw_word *block, uint64_t bits, uint32_t count)
+{
+    uint64_t missing = 0;
+    for (unsigned word = 0; word < MW_BLOOM_WORDS; word++) {
+        uint64_t mask = word_mask(bits, word, count);
+        missing |= mask & ~atomic_load_explicit(&block[word], memory_order_relaxed);
+    }
+    return missing == 0;
+}
+
+static bool in_layers(const struct mw_filter *filter, struct place place, unsigned layers)
+{
+    for (unsigned i = layers; i-- > 0;)
+        if (in_block(block_at(filter, i, place.block), place.bits,
+                     filter->header.layer[i].shape.bits))
+            return true;
+    return false;
+}
+
+bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value)
+{
+    unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
+    return in_layers(filter, place_of(filter, value), layers);
+}
+
+void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values, size_t count,
+                         bool *seen)
+{
+    unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
+    struct place places[AHEAD];
+    for (size_t start = 0; start < count; start += AHEAD) {
+        size_t batch = count - start < AHEAD ? count - start : AHEAD;
+        for (size_t i = 0; i < batch; i++) {
+            places[i] = place_of(filter, values[start + i]);
+            for (unsigned layer = 0; layer < layers; layer++)
+                __builtin_prefetch(block_at(filter, layer, places[i].block));
+        }
+        for (size_t i = 0; i < batch; i++)
+            seen[start + i] = in_layers(filter, places[i], layers);
+    }
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Grows when the newest layer has reached its capacity; not again for a while
+ * after that failed. */
+static int grow_if_full(struct mw_filter *filter, struct mw_error *error)
+{
+    unsigned last = atomic_load(&filter->layers) - 1;
+    if (atomic_load(&filter->counts[last]) < filter->header.layer[last].shape.capacity)
+        return 0;
+    int result = 0;
+    pthread_mutex_lock(&filter->growing);
+    last = atomic_load(&filter->layers) - 1;
+    bool full = atomic_load(&filter->counts[last]) >= filter->header.layer[last].shape.capacity;
+    if (full && now_ms() >= filter->retry_growth_ms) {
+        result = mw_filter_grow(filter, error);
+        filter->retry_growth_ms = result == 0 ? 0 : now_ms() + RETRY_GROWTH_MS;
+    }
+    pthread_mutex_unlock(&filter->growing);
+    return result;
+}
+
+/* Sets the bits in the newest layer unless some layer has them all. */
+static bool set_bits(struct mw_filter *filter, struct place place)
+{
+    pthread_mutex_t *stripe = &filter->stripes[place.bits >> 56];
+    pthread_mutex_lock(stripe);
+    /* Layers are counted under the stripe's lock: whoever added the value before,
+     * in however new a layer, held it too. */
+    unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
+    bool is_new = !in_layers(filter, place, layers);
+    if (is_new) {
+        mw_word *block = block_at(filter, layers - 1, place.block);
+        uint32_t count = filter->header.layer[layers - 1].shape.bits;
+        for (unsigned word = 0; word < MW_BLOOM_WORDS; word++)
+            atomic_fetch_or_explicit(&block[word], word_mask(place.bits, word, count),
+                                     memory_order_relaxed);
+        atomic_fetch_add_explicit(&filter->counts[layers - 1], 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(stripe);
+    return is_new;
+}
+
+int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
+                  struct mw_error *error)
+{
+    if (filter->access != MW_FILTER_WRITE)
+        return mw_fail(error, MW_ERR_INPUT, "%s is open for reading only", filter->path);
+    struct place place = place_of(filter, value);
+    unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
+    *is_new = false;
+    if (in_layers(filter, place, layers))
+        return 0;
+    int result = grow_if_full(filter, error);
+    *is_new = set_bits(filter, place);
+    if (!*is_new)
+        return 0;
+    atomic_store_explicit(&filter->dirty, true, memory_order_release);
+    if (filter->sync_ms == MW_FILTER_SYNC_ALWAYS && mw_filter_wait_synced(filter, error) != 0)
+        return error->code;
+    return result;
+}
+
+static uint64_t count_bits(const struct mw_filter *filter, unsigned layer)
+{
+    uint64_t set = 0, words = filter->header.layer[layer].shape.blocks * MW_BLOOM_WORDS;
+    for (uint64_t i = 0; i < words; i++)
+        set += (uint64_t)__builtin_popcountll(
+            atomic_load_explicit(&filter->words[layer][i], memory_order_relaxed));
+    return set;
+}
+
+void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
+{
+    double bits = 0, set = 0, none = 1, estimated = 0;
+    info->layers = atomic_load(&filter->layers);
+    info->values = 0;
+    for (unsigned i = 0; i < info->layers; i++) {
+        const struct mw_bloom_shape *shape = &filter->header.layer[i].shape;
+        double all = (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
+        double full = (double)count_bits(filter, i);
+        double here = full < all ? -all / (MW_BLOOM_WORDS * shape->bits) * log1p(-full / all)
+                                 : (double)shape->capacity * 100;
+        bits += all;
+        set += full;
+        estimated += here;
+        none *= 1 - mw_bloom_expected_rate(shape, (uint64_t)here);
+        info->values += atomic_load(&filter->counts[i]);
+    }
+    info->estimated = (uint64_t)llround(estimated);
+    info->fill = set / bits;
+    info->expected_rate = 1 - none;
+    info->promised_rate = filter->header.fp_rate;
+    info->capacity = filter->header.capacity;
+    info->seed = filter->header.seed;
+    info->created = filter->header.created;
+    info->synced = atomic_load(&filter->synced);
+    info->damaged = filter->damaged;
+}
+
+static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned layer,
+                       struct mw_error *error)
+{
+    if (into->header.layer[layer].shape.blocks != from->header.layer[layer].shape.blocks)
+        return mw_fail(error, MW_ERR_INPUT, "layer %u of %s and %s are of different size", layer,
+                       into->path, from->path);
+    uint64_t words = into->header.layer[layer].shape.blocks * MW_BLOOM_WORDS;
+    for (uint64_t i = 0; i < words; i++) {
+        uint64_t bits = atomic_load_explicit(&from->words[layer][i], memory_order_relaxed);
+        if (bits != 0)
+            atomic_fetch_or_explicit(&into->words[layer][i], bits, memory_order_relaxed);
+    }
+    atomic_fetch_add(&into->counts[layer], atomic_load(&from->counts[layer]));
+    return 0;
+}
+
+int mw_filter_merge(struct mw_filter *into, struct mw_filter *from, struct mw_error *error)
+{
+    const struct mw_bloom_header *a = &into->header, *b = &from->header;
+    bool same_rate = fabs(a->fp_rate - b->fp_rate) < 1e-12;
+    if (a->capacity != b->capacity || !same_rate || a->seed != b->seed)
+        return mw_fail(error, MW_ERR_INPUT, "%s and %s differ in %s: they cannot be merged",
+                       into->path, from->path,
+                       a->capacity != b->capacity ? "capacity"
+                       : same_rate                ? "seed"
+                                                  : "false-positive rate");
+    for (unsigned i = 0; i < atomic_load(&from->layers); i++) {
+        if (i >= atomic_load(&into->layers)) {
+            pthread_mutex_lock(&into->growing);
+            int grown = mw_filter_grow(into, error);
+            pthread_mutex_unlock(&into->growing);
+            if (grown != 0)
+                return grown;
+        }
+        if (merge_layer(into, from, i, error) != 0)
+            return error->code;
+    }
+    return mw_filter_sync(into, error);
+}

@@ -1,0 +1,83 @@
+/*
+ * filter: "was this ever seen?", in a file that is shared, monotone and survives
+ * crashes. Bits are only ever set, so a torn write loses at most what was not yet
+ * on disk and can corrupt nothing.
+ */
+#ifndef MW_BLOOM_FILTER_H
+#define MW_BLOOM_FILTER_H
+
+#include "bloom/shape.h"
+#include "core/bytes.h"
+
+struct mw_filter;
+
+enum mw_filter_access { MW_FILTER_READ, MW_FILTER_WRITE };
+
+/* When what was added is on disk. */
+enum { MW_FILTER_SYNC_ALWAYS = 0, MW_FILTER_SYNC_NEVER = -1 };
+
+/*
+ * Makes a new file for capacity values at fp_rate, its space reserved, so that a
+ * full disk is an error here and no crash later. An existing file is MW_ERR_BUSY:
+ * nothing is ever overwritten.
+ */
+int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct mw_error *error);
+
+/*
+ * Opens a file. One writer at a time (MW_ERR_BUSY names the file otherwise), any
+ * number of readers beside it. sync_ms: MW_FILTER_SYNC_ALWAYS acknowledges an add
+ * when it is on disk, threads sharing a flush; a positive number flushes so often
+ * in a thread of its own; what is not flushed yet survives a killed process, and
+ * is what a power cut may lose. NULL with error naming the file and the remedy.
+ */
+struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access, int sync_ms,
+                                 struct mw_error *error);
+
+/* Flushes and closes. NULL allowed. */
+void mw_filter_close(struct mw_filter *filter);
+
+/* Whether value was (probably) added before. Lock-free; any thread. */
+bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value);
+
+/* As mw_filter_seen for count values at once, with the memory of the next ones
+ * fetched ahead: seen[i] for values[i]. */
+void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values, size_t count,
+                         bool *seen);
+
+/*
+ * Adds value unless it is there; *is_new tells exactly one of any number of threads
+ * that add the same value. A filter at its capacity grows by a layer; when that
+ * fails (disk full) the value is added all the same, the rate suffers, error tells
+ * MW_ERR_LIMIT, and growing is tried again later. MW_ERR_SYSTEM: the flush failed,
+ * the value is in memory only.
+ */
+int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
+                  struct mw_error *error);
+
+/* Flushes what was added to disk. */
+int mw_filter_sync(struct mw_filter *filter, struct mw_error *error);
+
+struct mw_filter_info {
+    uint64_t values;    /* added, as counted; after a merge at most */
+    uint64_t estimated; /* from the bits that are set */
+    uint64_t capacity;
+    double promised_rate, expected_rate; /* now, from the bits that are set */
+    double fill;                         /* share of bits set */
+    uint64_t file_size, disk_size;
+    uint64_t seed, created;
+    uint32_t layers;
+    int64_t synced; /* seconds since 1970 of the last flush; 0: none yet by this process */
+    bool damaged;   /* one copy of the header is unsound: it is mended at the next open for
+                     * writing */
+};
+
+/* Counts bits: reads the whole file. */
+void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info);
+
+/*
+ * Adds all of from to into: both must have the same capacity, rate and seed
+ * (MW_ERR_INPUT tells what differs). Layers that into lacks are added to it.
+ */
+int mw_filter_merge(struct mw_filter *into, struct mw_filter *from, struct mw_error *error);
+
+#endif

@@ -1,0 +1,139 @@
+/* header: little-endian fields in a fixed order, an XXH3 checksum at the end. */
+#include "bloom/header.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+static const char magic[8] = "MWBLOOM";
+enum { VERSION = 1, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
+
+static void put(unsigned char **at, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        *(*at)++ = (unsigned char)(value >> (8 * i));
+}
+
+static uint64_t get(const unsigned char **at)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value |= (uint64_t) * (*at)++ << (8 * i);
+    return value;
+}
+
+static void put_double(unsigned char **at, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put(at, bits);
+}
+
+static double get_double(const unsigned char **at)
+{
+    uint64_t bits = get(at);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *copy)
+{
+    memset(copy, 0, MW_BLOOM_COPY_SIZE);
+    memcpy(copy, magic, sizeof magic);
+    unsigned char *at = copy + sizeof magic;
+    put(&at, VERSION);
+    put(&at, header->generation);
+    put(&at, header->seed);
+    put(&at, header->capacity);
+    put_double(&at, header->fp_rate);
+    put(&at, header->created);
+    put(&at, header->layers);
+    for (uint32_t i = 0; i < header->layers; i++) {
+        const struct mw_bloom_layer *layer = &header->layer[i];
+        put(&at, layer->offset);
+        put(&at, layer->shape.blocks);
+        put(&at, layer->shape.capacity);
+        put_double(&at, layer->shape.fp_rate);
+        put(&at, layer->shape.bits);
+    }
+    at = copy + CHECKSUM_AT;
+    put(&at, XXH3_64bits(copy, CHECKSUM_AT));
+}
+
+/* Whether the layers lie one behind the other within the file. */
+static bool layers_fit(const struct mw_bloom_header *header, uint64_t file_size)
+{
+    uint64_t end = MW_BLOOM_DATA_AT;
+    for (uint32_t i = 0; i < header->layers; i++) {
+        const struct mw_bloom_layer *layer = &header->layer[i];
+        bool sane = layer->offset == end && layer->shape.blocks > 0 && layer->shape.bits >= 1 &&
+                    layer->shape.bits <= 2 && layer->shape.capacity > 0 && end <= file_size &&
+                    layer->shape.blocks <= (file_size - end) / MW_BLOOM_BLOCK_SIZE;
+        if (!sane)
+            return false;
+        end += (layer->shape.blocks * MW_BLOOM_BLOCK_SIZE + 4095) / 4096 * 4096;
+    }
+    return header->layers > 0 && end <= file_size;
+}
+
+enum copy_state { SOUND, DAMAGED, OTHER_VERSION, NO_FILTER };
+
+static enum copy_state read_copy(struct mw_bloom_header *header, const unsigned char *copy)
+{
+    if (memcmp(copy, magic, sizeof magic) != 0)
+        return NO_FILTER;
+    const unsigned char *at = copy + CHECKSUM_AT;
+    if (get(&at) != XXH3_64bits(copy, CHECKSUM_AT))
+        return DAMAGED;
+    at = copy + sizeof magic;
+    if (get(&at) != VERSION)
+        return OTHER_VERSION;
+    header->generation = get(&at);
+    header->seed = get(&at);
+    header->capacity = get(&at);
+    header->fp_rate = get_double(&at);
+    header->created = get(&at);
+    uint64_t layers = get(&at);
+    if (layers < 1 || layers > MW_BLOOM_LAYERS || !(header->fp_rate > 0 && header->fp_rate < 1))
+        return DAMAGED;
+    header->layers = (uint32_t)layers;
+    for (uint32_t i = 0; i < header->layers; i++) {
+        struct mw_bloom_layer *layer = &header->layer[i];
+        layer->offset = get(&at);
+        layer->shape.blocks = get(&at);
+        layer->shape.capacity = get(&at);
+        layer->shape.fp_rate = get_double(&at);
+        layer->shape.bits = (uint32_t)get(&at);
+    }
+    return SOUND;
+}
+
+int mw_bloom_header_read(struct mw_bloom_header *header, struct mw_bytes bytes, uint64_t file_size,
+                         bool *damaged, struct mw_error *error)
+{
+    struct mw_bloom_header copies[2];
+    enum copy_state states[2] = {NO_FILTER, NO_FILTER};
+    for (int i = 0; i < 2; i++)
+        if (bytes.size >= (size_t)(i + 1) * MW_BLOOM_COPY_SIZE)
+            states[i] = read_copy(&copies[i], bytes.data + i * MW_BLOOM_COPY_SIZE);
+    if (states[0] == OTHER_VERSION || states[1] == OTHER_VERSION)
+        return mw_fail(error, MW_ERR_FORMAT,
+                       "is a filter of another version than %d: use the program that made it, "
+                       "or rebuild it",
+                       VERSION);
+    if (states[0] == NO_FILTER && states[1] == NO_FILTER)
+        return mw_fail(error, MW_ERR_FORMAT, "is no filter");
+    if (states[0] != SOUND && states[1] != SOUND)
+        return mw_fail(error, MW_ERR_FORMAT,
+                       "has both copies of its header damaged: restore it from a copy, or rebuild "
+                       "it");
+    int newer =
+        states[1] == SOUND && (states[0] != SOUND || copies[1].generation > copies[0].generation);
+    *header = copies[newer];
+    *damaged = states[0] != SOUND || states[1] != SOUND;
+    if (!layers_fit(header, file_size))
+        return mw_fail(error, MW_ERR_FORMAT,
+                       "is cut short or its layers do not fit: restore it from a copy, or rebuild "
+                       "it");
+    return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * header: the first page of a filter file, as doc/bloom-format.md has it: two
+ * copies, each with a checksum; the newer sound one counts.
+ */
+#ifndef MW_BLOOM_HEADER_H
+#define MW_BLOOM_HEADER_H
+
+#include "bloom/shape.h"
+#include "core/bytes.h"
+
+enum {
+    MW_BLOOM_LAYERS = 32,
+    MW_BLOOM_COPY_SIZE = 4096, /* of one copy of the header */
+    MW_BLOOM_COUNTS_AT = 8192, /* values in each layer, 64 bits each */
+    MW_BLOOM_DATA_AT = 12288   /* where the first layer begins */
+};
+
+struct mw_bloom_layer {
+    uint64_t offset; /* of its blocks in the file, a multiple of 4096 */
+    struct mw_bloom_shape shape;
+};
+
+struct mw_bloom_header {
+    uint64_t generation; /* of the header: the higher one is newer */
+    uint64_t seed;       /* of the hash */
+    uint64_t capacity;   /* of the first layer, as asked for */
+    double fp_rate;      /* of all layers together */
+    uint64_t created;    /* seconds since 1970 */
+    uint32_t layers;
+    struct mw_bloom_layer layer[MW_BLOOM_LAYERS];
+};
+
+/* Writes one copy (MW_BLOOM_COPY_SIZE bytes). */
+void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *copy);
+
+/*
+ * Reads the two copies at the start of bytes; file_size is checked against the
+ * layers. MW_ERR_FORMAT with what is wrong: no filter, another version, both copies
+ * damaged, file cut short. *damaged tells whether one of the copies was unsound.
+ */
+int mw_bloom_header_read(struct mw_bloom_header *header, struct mw_bytes bytes, uint64_t file_size,
+                         bool *damaged, struct mw_error *error);
+
+#endif
