@@ -54,13 +54,15 @@ static bool in_block(mw_word *block, uint64_t bits, uint32_t count)
     return missing == 0;
 }
 
+/* Without a branch on what is found: the processor then waits for the memory of
+ * several queries at once. */
 static bool in_layers(const struct mw_filter *filter, struct place place, unsigned layers)
 {
-    for (unsigned i = layers; i-- > 0;)
-        if (in_block(block_at(filter, i, place.block), place.bits,
-                     filter->header.layer[i].shape.bits))
-            return true;
-    return false;
+    unsigned found = 0;
+    for (unsigned i = 0; i < layers; i++)
+        found |= in_block(block_at(filter, i, place.block), place.bits,
+                          filter->header.layer[i].shape.bits);
+    return found != 0;
 }
 
 bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value)
@@ -188,6 +190,9 @@ void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
     info->created = filter->header.created;
     info->synced = atomic_load(&filter->synced);
     info->damaged = filter->damaged;
+    info->file_size = MW_BLOOM_DATA_AT;
+    for (unsigned i = 0; i < info->layers; i++)
+        info->file_size += filter->map_size[i];
 }
 
 static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned layer,

@@ -63,7 +63,7 @@ struct mw_filter_info {
     uint64_t capacity;
     double promised_rate, expected_rate; /* now, from the bits that are set */
     double fill;                         /* share of bits set */
-    uint64_t file_size, disk_size;
+    uint64_t file_size;
     uint64_t seed, created;
     uint32_t layers;
     int64_t synced; /* seconds since 1970 of the last flush; 0: none yet by this process */

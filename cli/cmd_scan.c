@@ -91,22 +91,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int bad_option(const struct mw_command *command, char **argv)
-{
-    const char *typed = argv[optind - 1];
-    const char *names[sizeof long_options / sizeof *long_options];
-    size_t count = 0;
-    for (; long_options[count].name; count++) {
-        names[count] = long_options[count].name;
-        if (strncmp(typed, "--", 2) == 0 && strcmp(typed + 2, names[count]) == 0)
-            return mw_command_fail(command, "option '%s' needs a value", typed);
-    }
-    const char *near = strncmp(typed, "--", 2) == 0 ? mw_suggest(typed + 2, names, count) : NULL;
-    if (near)
-        return mw_command_fail(command, "'%s' is not an option; did you mean '--%s'?", typed, near);
-    return mw_command_fail(command, "'%s' is not an option; see 'mailwitness help scan'", typed);
-}
-
 static void scanner_option(struct options *options, int option, const char *path)
 {
     struct mw_scan_settings *scan = &options->settings.scan;
@@ -166,7 +150,7 @@ static int parse_options(const struct mw_command *command, struct options *optio
             fputs(usage, stdout);
             return -1;
         default:
-            return bad_option(command, argv);
+            return mw_command_bad_option(command, argv, long_options);
         }
     }
     return 0;

@@ -5,6 +5,7 @@
 #ifndef MW_CLI_COMMAND_H
 #define MW_CLI_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_ERROR = 2 };
@@ -16,11 +17,17 @@ struct mw_command {
     int (*run)(const struct mw_command *command, int argc, char **argv); /* an enum mw_exit */
 };
 
-extern const struct mw_command mw_command_scan;
+extern const struct mw_command mw_command_bloom, mw_command_scan, mw_command_seen;
 
 /* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* options.c: tells what is wrong with the option getopt_long stopped at, with the
+ * nearest of options where it looks like a slip; returns MW_EXIT_ERROR. */
+struct option;
+int mw_command_bad_option(const struct mw_command *command, char **argv,
+                          const struct option *options);
 
 /* suggest.c: the one of count names nearest to typed, when it is near enough
  * to be a slip; NULL otherwise. names are stride bytes apart. */

@@ -20,7 +20,11 @@ static const char built_with_clamav[] = ", ClamAV";
 static const char built_with_clamav[] = "";
 #endif
 
-static const struct mw_command *const commands[] = {&mw_command_scan};
+static const struct mw_command *const commands[] = {
+    &mw_command_scan,
+    &mw_command_seen,
+    &mw_command_bloom,
+};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
