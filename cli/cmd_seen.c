@@ -20,7 +20,7 @@ static const char usage[] =
     "\n"
     "  --filter NAME    the filter's name (default: from), a file NAME.filter in the\n"
     "                   folder of --folder; or a path with a / in it\n"
-    "  --folder DIR     where the filters lie (default: " MW_FILTER_FOLDER ")\n"
+    "  --folder DIR     where the filters lie (default: " MW_STATE_FOLDER ")\n"
     "  --as KIND        how to read values: address (default), domain, text\n"
     "  --file LIST      values from a file, one a line (- is standard input)\n"
     "  --json           one JSON object a value\n"
@@ -159,7 +159,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
         abort();
     seen->command = command;
     seen->filter_name = "from";
-    seen->folder = MW_FILTER_FOLDER;
+    seen->folder = MW_STATE_FOLDER;
     int status = parse(seen, argc, argv);
     seen->arena = mw_arena_new();
     if (status == 0)

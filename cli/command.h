@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/suggest.h"
+
 enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_ERROR = 2 };
 
 struct mw_command {
@@ -17,7 +19,8 @@ struct mw_command {
     int (*run)(const struct mw_command *command, int argc, char **argv); /* an enum mw_exit */
 };
 
-extern const struct mw_command mw_command_bloom, mw_command_scan, mw_command_seen;
+extern const struct mw_command mw_command_bloom, mw_command_config, mw_command_scan,
+    mw_command_seen;
 
 /* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
@@ -28,9 +31,5 @@ int mw_command_fail(const struct mw_command *command, const char *format, ...)
 struct option;
 int mw_command_bad_option(const struct mw_command *command, char **argv,
                           const struct option *options);
-
-/* suggest.c: the one of count names nearest to typed, when it is near enough
- * to be a slip; NULL otherwise. names are stride bytes apart. */
-const char *mw_suggest(const char *typed, const char *const *names, size_t count);
 
 #endif

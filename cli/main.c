@@ -24,6 +24,7 @@ static const struct mw_command *const commands[] = {
     &mw_command_scan,
     &mw_command_seen,
     &mw_command_bloom,
+    &mw_command_config,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

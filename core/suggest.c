@@ -1,7 +1,7 @@
 /* suggest: "did you mean", by optimal string alignment distance. */
-#include <string.h>
+#include "core/suggest.h"
 
-#include "cli/command.h"
+#include <string.h>
 
 enum { LONGEST = 32 };
 

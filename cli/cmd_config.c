@@ -1,0 +1,74 @@
+/* mailwitness config: checking, showing, starting a configuration. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "conf/config.h"
+
+static const char usage[] =
+    "usage: mailwitness config check FILE\n"
+    "       mailwitness config dump [FILE]\n"
+    "       mailwitness config sample\n"
+    "\n"
+    "  check    tells every mistake in FILE with its line; exits 1 when there is one\n"
+    "  dump     prints the values in force, defaults included\n"
+    "  sample   prints a commented file with every option and its default\n"
+    "  --help   this text\n";
+
+/* The configuration, or NULL after its mistakes were printed. */
+static struct mw_config *load(const char *path)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0};
+    struct mw_config *config = mw_config_load(path, arena, &mistakes);
+    for (size_t i = 0; i < mistakes.count; i++)
+        fprintf(stderr, "%s\n", mistakes.items[i]);
+    mw_arena_free(arena);
+    return config;
+}
+
+static int check(const char *path)
+{
+    struct mw_config *config = load(path);
+    if (!config)
+        return MW_EXIT_FOUND;
+    printf("%s: no mistakes\n", path);
+    mw_config_free(config);
+    return MW_EXIT_OK;
+}
+
+static int dump(const char *path)
+{
+    struct mw_config *config = load(path);
+    if (!config)
+        return MW_EXIT_ERROR;
+    mw_config_dump(config, stdout);
+    mw_config_free(config);
+    return MW_EXIT_OK;
+}
+
+static int run(const struct mw_command *command, int argc, char **argv)
+{
+    static const char *const names[] = {"check", "dump", "sample"};
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0) {
+        fputs(usage, stdout);
+        return MW_EXIT_OK;
+    }
+    if (strcmp(name, "check") == 0 && argc == 3)
+        return check(argv[2]);
+    if (strcmp(name, "dump") == 0 && argc <= 3)
+        return dump(argc == 3 ? argv[2] : NULL);
+    if (strcmp(name, "sample") == 0 && argc == 2) {
+        mw_config_sample(stdout);
+        return MW_EXIT_OK;
+    }
+    const char *near = mw_suggest(name, names, 3);
+    if (near && strcmp(near, name) != 0)
+        return mw_command_fail(command, "'%s' is no subcommand; did you mean '%s'?", name, near);
+    return mw_command_fail(command, "say check FILE, dump [FILE] or sample");
+}
+
+const struct mw_command mw_command_config = {"config", "check, show or start a configuration",
+                                             usage, run};

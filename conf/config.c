@@ -1,0 +1,315 @@
+/* config: libconfig's tree against the table. */
+#include "conf/config.h"
+
+#include <errno.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "conf/option.h"
+#include "core/suggest.h"
+
+enum { MISTAKES = 100 };
+
+/* Loading under way. */
+struct loading {
+    const char *path;
+    struct mw_config *config;
+    struct mw_arena *arena;
+    struct mw_texts *mistakes;
+};
+
+static void mistake(struct loading *loading, const config_setting_t *setting, const char *section,
+                    const char *name, const char *text)
+{
+    if (loading->mistakes->count >= MISTAKES)
+        return;
+    const char *file = config_setting_source_file(setting);
+    mw_texts_add(loading->arena, loading->mistakes,
+                 mw_arena_printf(loading->arena, "%s:%u: %s%s%s: %s", file ? file : loading->path,
+                                 config_setting_source_line(setting), section ? section : "",
+                                 section ? "." : "", name, text));
+}
+
+static const struct mw_option *find_option(const struct mw_option *options, size_t count,
+                                           const char *section, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(options[i].section, section) == 0 && strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+static void unknown_option(struct loading *loading, const struct mw_option *options, size_t count,
+                           const char *section, const config_setting_t *setting)
+{
+    const char **names = mw_arena_alloc(loading->arena, count * sizeof *names);
+    const char *name = config_setting_name(setting);
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(options[i].section, section) == 0)
+            names[known++] = options[i].name;
+    const char *near = mw_suggest(name, names, known);
+    mistake(loading, setting, section, name,
+            near ? mw_arena_printf(loading->arena, "is no option; did you mean '%s'?", near)
+                 : "is no option");
+}
+
+/* The text of a scalar as a person wrote it, or near to that; NULL for others. */
+static const char *scalar_text(struct mw_arena *arena, const config_setting_t *setting)
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_STRING:
+        return config_setting_get_string(setting);
+    case CONFIG_TYPE_BOOL:
+        return config_setting_get_bool(setting) ? "true" : "false";
+    case CONFIG_TYPE_INT:
+        return mw_arena_printf(arena, "%d", config_setting_get_int(setting));
+    case CONFIG_TYPE_INT64:
+        return mw_arena_printf(arena, "%lld", config_setting_get_int64(setting));
+    case CONFIG_TYPE_FLOAT:
+        return mw_arena_printf(arena, "%.15g", config_setting_get_float(setting));
+    default:
+        return NULL;
+    }
+}
+
+static void set_one(struct loading *loading, const struct mw_option *option, void *object,
+                    const config_setting_t *setting)
+{
+    struct mw_error error = {0};
+    const char *text = scalar_text(loading->arena, setting);
+    if (!text)
+        mistake(loading, setting, option->section, option->name,
+                "must be one value, not a section or list");
+    else if (mw_option_set(option, object, loading->config->arena, text, &error) != 0)
+        mistake(loading, setting, option->section, option->name, error.text);
+}
+
+/* A list given replaces the default. */
+static void set_texts(struct loading *loading, const struct mw_option *option, void *object,
+                      const config_setting_t *setting)
+{
+    struct mw_texts *texts = (void *)((unsigned char *)object + option->offset);
+    int count = config_setting_length(setting);
+    texts->count = 0;
+    for (int i = 0; i < count; i++)
+        set_one(loading, option, object, config_setting_get_elem(setting, (unsigned)i));
+}
+
+static void set_option(struct loading *loading, const struct mw_option *option, void *object,
+                       const config_setting_t *setting)
+{
+    bool list = config_setting_is_array(setting) || config_setting_is_list(setting);
+    if (option->type == MW_OPTION_TEXTS && list) {
+        set_texts(loading, option, object, setting);
+        return;
+    }
+    if (option->type == MW_OPTION_TEXTS)
+        ((struct mw_texts *)(void *)((unsigned char *)object + option->offset))->count = 0;
+    set_one(loading, option, object, setting);
+}
+
+static void read_options(struct loading *loading, const struct mw_option *options, size_t count,
+                         const char *section, void *object, const config_setting_t *group)
+{
+    int members = config_setting_length(group);
+    for (int i = 0; i < members; i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        const struct mw_option *option =
+            find_option(options, count, section, config_setting_name(setting));
+        if (option)
+            set_option(loading, option, object, setting);
+        else
+            unknown_option(loading, options, count, section, setting);
+    }
+}
+
+static void set_defaults(const struct mw_option *options, size_t count, void *object,
+                         struct mw_arena *arena)
+{
+    struct mw_error error = {0};
+    for (size_t i = 0; i < count; i++)
+        if (options[i].initial)
+            mw_option_set(&options[i], object, arena, options[i].initial, &error);
+}
+
+static void read_filters(struct loading *loading, const config_setting_t *group)
+{
+    struct mw_config *config = loading->config;
+    int members = config_setting_length(group);
+    for (int i = 0; i < members; i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        const char *name = config_setting_name(setting);
+        if (!config_setting_is_group(setting)) {
+            mistake(loading, setting, "filter", name, "must be a section, as in: from: { ... };");
+            continue;
+        }
+        struct mw_config_filter filter = {.name = mw_arena_dup(config->arena, name)};
+        set_defaults(mw_filter_options, mw_filter_option_count, &filter, config->arena);
+        read_options(loading, mw_filter_options, mw_filter_option_count, "filter", &filter,
+                     setting);
+        if (!filter.file)
+            filter.file = mw_arena_printf(config->arena, MW_STATE_FOLDER "/%s.filter", name);
+        struct mw_config_filter *slot =
+            mw_list_add(config->arena, &config->filters, sizeof *config->filters.items);
+        *slot = filter;
+    }
+}
+
+static bool is_section(const char *name)
+{
+    for (size_t i = 0; i < mw_option_count; i++)
+        if (strcmp(mw_options[i].section, name) == 0)
+            return true;
+    return false;
+}
+
+static void unknown_section(struct loading *loading, const config_setting_t *setting)
+{
+    const char *names[32] = {"filter"}, *name = config_setting_name(setting);
+    size_t count = 1;
+    for (size_t i = 0; i < mw_option_count && count < 32; i++)
+        if (i == 0 || strcmp(mw_options[i].section, mw_options[i - 1].section) != 0)
+            names[count++] = mw_options[i].section;
+    const char *near = mw_suggest(name, names, count);
+    mistake(loading, setting, NULL, name,
+            near ? mw_arena_printf(loading->arena, "is no section; did you mean '%s'?", near)
+                 : "is no section");
+}
+
+static void read_root(struct loading *loading, const config_setting_t *root)
+{
+    int sections = config_setting_length(root);
+    for (int i = 0; i < sections; i++) {
+        const config_setting_t *section = config_setting_get_elem(root, (unsigned)i);
+        const char *name = config_setting_name(section);
+        if (strcmp(name, "filter") != 0 && !is_section(name))
+            unknown_section(loading, section);
+        else if (!config_setting_is_group(section))
+            mistake(loading, section, NULL, name, "must be a section, as in: name: { ... };");
+        else if (strcmp(name, "filter") == 0)
+            read_filters(loading, section);
+        else
+            read_options(loading, mw_options, mw_option_count, name, loading->config, section);
+    }
+}
+
+static void read_file(struct loading *loading)
+{
+    config_t file;
+    config_init(&file);
+    /* libconfig ends the process over a folder it is given as a file. */
+    FILE *stream = fopen(loading->path, "re");
+    struct stat facts;
+    bool readable = stream && fstat(fileno(stream), &facts) == 0 && S_ISREG(facts.st_mode);
+    if (!readable)
+        mw_texts_add(loading->arena, loading->mistakes,
+                     mw_arena_printf(loading->arena, "%s: %s", loading->path,
+                                     stream ? "is no file" : strerror(errno)));
+    else if (config_read_file(&file, loading->path))
+        read_root(loading, config_root_setting(&file));
+    else
+        mw_texts_add(
+            loading->arena, loading->mistakes,
+            mw_arena_printf(loading->arena, "%s:%d: %s",
+                            config_error_file(&file) ? config_error_file(&file) : loading->path,
+                            config_error_line(&file), config_error_text(&file)));
+    if (stream)
+        fclose(stream);
+    config_destroy(&file);
+}
+
+struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
+                                 struct mw_texts *mistakes)
+{
+    struct mw_arena *own = mw_arena_new();
+    struct mw_config *config = mw_arena_alloc(own, sizeof *config);
+    config->arena = own;
+    set_defaults(mw_options, mw_option_count, config, own);
+    if (!path)
+        return config;
+    struct loading loading = {path, config, arena, mistakes};
+    read_file(&loading);
+    if (mistakes->count == 0)
+        return config;
+    mw_config_free(config);
+    return NULL;
+}
+
+void mw_config_free(struct mw_config *config)
+{
+    if (config)
+        mw_arena_free(config->arena);
+}
+
+static void print_help(FILE *out, const struct mw_option *option)
+{
+    fprintf(out, "\n    # %s", option->help);
+    if (option->names) {
+        fputs(":", out);
+        for (size_t i = 0; option->names[i]; i++)
+            fprintf(out, "%s %s", i > 0 ? "," : "", option->names[i]);
+    }
+    fputc('\n', out);
+}
+
+static void sample_options(FILE *out, const struct mw_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct mw_option *option = &options[i];
+        bool first = i == 0 || strcmp(option->section, options[i - 1].section) != 0;
+        if (first && strcmp(option->section, "filter") == 0)
+            fputs("\n# A memory of what was ever seen; as many as you like.\n"
+                  "# filter: {\n#   from: {\n",
+                  out);
+        else if (first)
+            fprintf(out, "%s\n%s: {\n", i > 0 ? "};\n" : "", option->section);
+        print_help(out, option);
+        const char *quote = mw_option_is_bare(option, option->initial) ? "" : "\"";
+        fprintf(out, "    # %s = %s%s%s;\n", option->name, quote,
+                option->initial ? option->initial : "", quote);
+    }
+}
+
+void mw_config_sample(FILE *out)
+{
+    fputs("# mailwitness: every option with its default.\n"
+          "# Take the # away from what you change. Check with: mailwitness config check FILE\n",
+          out);
+    sample_options(out, mw_options, mw_option_count);
+    fputs("};\n", out);
+    sample_options(out, mw_filter_options, mw_filter_option_count);
+    fputs("#   };\n# };\n", out);
+}
+
+static void dump_options(FILE *out, const struct mw_option *options, size_t count,
+                         const void *object, bool sections)
+{
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < count; i++) {
+        const struct mw_option *option = &options[i];
+        if (sections && (i == 0 || strcmp(option->section, options[i - 1].section) != 0))
+            fprintf(out, "%s%s: {\n", i > 0 ? "};\n" : "", option->section);
+        const char *text = mw_option_get(option, object, arena);
+        if (text)
+            fprintf(out, "    %s = %s;\n", option->name, text);
+    }
+    fputs("};\n", out);
+    mw_arena_free(arena);
+}
+
+void mw_config_dump(const struct mw_config *config, FILE *out)
+{
+    dump_options(out, mw_options, mw_option_count, config, true);
+    if (config->filters.count == 0)
+        return;
+    fputs("filter: {\n", out);
+    for (size_t i = 0; i < config->filters.count; i++) {
+        fprintf(out, "%s: {\n", config->filters.items[i].name);
+        dump_options(out, mw_filter_options, mw_filter_option_count, &config->filters.items[i],
+                     false);
+    }
+    fputs("};\n", out);
+}

@@ -1,0 +1,81 @@
+/*
+ * config: one file in libconfig's syntax, read by one table of options (options.c).
+ * (Debian's libucl is another library, for compression; the configuration library
+ * of that name is not packaged.)
+ */
+#ifndef MW_CONF_CONFIG_H
+#define MW_CONF_CONFIG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/limits.h"
+#include "core/log.h"
+#include "core/report.h"
+#include "scanners/settings.h"
+
+struct mw_config_workers {
+    unsigned count; /* 0: one a processor */
+    unsigned recycle_messages;
+    size_t recycle_growth, memory_max;
+    unsigned sandbox; /* enum mw_sandbox_mode */
+    const char *user;
+    const char *scratch;
+};
+
+/* One filter: a section in the section filter. */
+struct mw_config_filter {
+    const char *name, *source, *file;
+    uint64_t capacity;
+    double fp_rate;
+    const char *sync;
+    bool strip_plus_tag;
+};
+
+struct mw_config_redis {
+    const char *address; /* unix:PATH or HOST:PORT; NULL: no Redis */
+    const char *user, *password_file;
+    unsigned database, connect_ms, command_ms;
+    const char *prefix;
+    size_t data_max;
+    unsigned keep_messages_s, keep_attachments_s, keep_data_s;
+};
+
+/* What is done with a message, and the words of a refusal. */
+struct mw_config_milter {
+    struct mw_texts listen;
+    const char *socket_mode, *user, *pid_file;
+    unsigned mode;                                                       /* 0 observe, 1 act */
+    unsigned clean, suspicious, malicious, unscanned, failed, too_large; /* enum mw_action */
+    const char *reject_text, *tempfail_text;
+    const char *header_prefix;
+    bool sender_new_header;
+};
+
+struct mw_config {
+    struct mw_arena *arena; /* owns everything in it */
+    unsigned log_target, log_form, log_level;
+    struct mw_limits limits;
+    struct mw_scan_settings scan;
+    struct mw_config_workers workers;
+    MW_LIST(struct mw_config_filter) filters;
+    struct mw_config_redis redis;
+    struct mw_config_milter milter;
+};
+
+/*
+ * Reads path. Every mistake in it goes to mistakes (from arena) as a sentence with
+ * file, line and option; NULL when there is one, or when the file cannot be read.
+ * Without path (NULL): the defaults. The caller frees the configuration.
+ */
+struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
+                                 struct mw_texts *mistakes);
+void mw_config_free(struct mw_config *config);
+
+/* Writes the commented sample file, every option with its default. */
+void mw_config_sample(FILE *out);
+
+/* Writes the values in force, as a file that would load to the same. */
+void mw_config_dump(const struct mw_config *config, FILE *out);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * option: the table that loader, sample, dump and error messages are made from.
+ */
+#ifndef MW_CONF_OPTION_H
+#define MW_CONF_OPTION_H
+
+#include "conf/config.h"
+
+enum mw_option_type {
+    MW_OPTION_BOOL,   /* bool */
+    MW_OPTION_COUNT,  /* unsigned */
+    MW_OPTION_SIZE,   /* size_t, with k, m, g */
+    MW_OPTION_BIG,    /* uint64_t */
+    MW_OPTION_TIME,   /* unsigned milliseconds, with ms, s, min, h, d */
+    MW_OPTION_PERIOD, /* unsigned seconds, the same */
+    MW_OPTION_REAL,   /* double */
+    MW_OPTION_TEXT,   /* const char * */
+    MW_OPTION_TEXTS,  /* struct mw_texts */
+    MW_OPTION_NAME    /* unsigned: place in names */
+};
+
+struct mw_option {
+    const char *section, *name;
+    enum mw_option_type type;
+    size_t offset;       /* in struct mw_config, or in a filter */
+    const char *initial; /* the default as written in a file; NULL: none */
+    double least, most;  /* bounds of numbers, in the unit kept */
+    const char *const *names;
+    const char *help;
+};
+
+extern const struct mw_option mw_options[];
+extern const size_t mw_option_count;
+
+/* The options of a filter section; offsets in struct mw_config_filter. */
+extern const struct mw_option mw_filter_options[];
+extern const size_t mw_filter_option_count;
+
+/*
+ * Sets the member of object that option describes from text, as written in a file.
+ * MW_ERR_INPUT with what is allowed. Texts are taken into arena.
+ */
+int mw_option_set(const struct mw_option *option, void *object, struct mw_arena *arena,
+                  const char *text, struct mw_error *error);
+
+/* Whether such a value stands in a file without quotes: booleans and plain numbers. */
+bool mw_option_is_bare(const struct mw_option *option, const char *text);
+
+/* The value as it would be written in a file, in arena; NULL when there is none.
+ * For MW_OPTION_TEXTS a list in brackets. */
+const char *mw_option_get(const struct mw_option *option, const void *object,
+                          struct mw_arena *arena);
+
+#endif

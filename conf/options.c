@@ -1,0 +1,171 @@
+/* options: every option there is, once. */
+#include "conf/option.h"
+
+static const char *const targets[] = {"stderr", "syslog", "journal", NULL};
+static const char *const forms[] = {"text", "json", NULL};
+static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const severities[] = {"info", "suspicious", "malicious", NULL};
+static const char *const sandboxes[] = {"required", "best", "off", NULL};
+static const char *const modes[] = {"observe", "act", NULL};
+static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
+                                      "tempfail", "reject", "discard", NULL};
+
+static const double TERA = 1099511627776.0;
+
+#define AT(member) offsetof(struct mw_config, member)
+#define KIND(section, name, type, member, initial, least, most, help)                              \
+    {                                                                                              \
+        section, name, type, AT(member), initial, least, most, NULL, help                          \
+    }
+#define BOOL(section, name, member, initial, help)                                                 \
+    KIND(section, name, MW_OPTION_BOOL, member, initial, 0, 1, help)
+#define TEXT(section, name, member, initial, help)                                                 \
+    KIND(section, name, MW_OPTION_TEXT, member, initial, 0, 0, help)
+#define TEXTS(section, name, member, initial, help)                                                \
+    KIND(section, name, MW_OPTION_TEXTS, member, initial, 0, 0, help)
+#define NAME(section, name, member, initial, names, help)                                          \
+    {                                                                                              \
+        section, name, MW_OPTION_NAME, AT(member), initial, 0, 0, names, help                      \
+    }
+
+const struct mw_option mw_options[] = {
+    NAME("log", "target", log_target, "stderr", targets, "where log lines go"),
+    NAME("log", "form", log_form, "text", forms, "text, or one JSON object a line"),
+    NAME("log", "level", log_level, "info", levels, "the least important lines that are written"),
+
+    TEXTS("milter", "listen", milter.listen, "unix:/run/mailwitness/milter.sock",
+          "sockets for the mail server: unix:PATH, inet:PORT@HOST; several in brackets"),
+    TEXT("milter", "socket_mode", milter.socket_mode, "0660", "permissions of unix sockets"),
+    TEXT("milter", "user", milter.user, NULL, "user to become, when started as root"),
+    TEXT("milter", "pid_file", milter.pid_file, NULL, "file to write the process id to"),
+    NAME("milter", "mode", milter.mode, "observe", modes,
+         "observe does everything but touch mail; act does what is said below"),
+    NAME("milter", "clean", milter.clean, "accept", actions, "what is done with clean mail"),
+    NAME("milter", "suspicious", milter.suspicious, "tag", actions, "with suspicious mail"),
+    NAME("milter", "malicious", milter.malicious, "reject", actions, "with malicious mail"),
+    NAME("milter", "unscanned", milter.unscanned, "tag", actions,
+         "with mail in which something could not be scanned"),
+    NAME("milter", "failed", milter.failed, "tempfail", actions,
+         "with mail whose worker died, hung or could not be reached"),
+    NAME("milter", "too_large", milter.too_large, "tag", actions,
+         "with mail above limits.message_size; it is never scanned in part"),
+    TEXT("milter", "reject_text", milter.reject_text, "5.7.1 refused: ${verdict} (${id})",
+         "the words of a refusal; ${id}, ${verdict}, ${finding} are filled in"),
+    TEXT("milter", "tempfail_text", milter.tempfail_text, "4.7.1 try again later (${id})",
+         "the words when the sender is to try again"),
+    TEXT("milter", "header_prefix", milter.header_prefix, "X-Mailwitness-",
+         "how the headers of a tag begin; any that arrive are removed"),
+    BOOL("milter", "sender_new_header", milter.sender_new_header, "true",
+         "tell in a header whether the sender was never seen before"),
+
+    KIND("workers", "count", MW_OPTION_COUNT, workers.count, "0", 0, 1024,
+         "worker processes; 0 for one a processor"),
+    KIND("workers", "recycle_messages", MW_OPTION_COUNT, workers.recycle_messages, "10000", 0, 1e9,
+         "a worker makes way for a fresh one after so many messages; 0 for never"),
+    KIND("workers", "recycle_growth", MW_OPTION_SIZE, workers.recycle_growth, "512m", 0, TERA,
+         "or when its memory has grown so much; 0 for never"),
+    KIND("workers", "memory_max", MW_OPTION_SIZE, workers.memory_max, "4g", 67108864, TERA,
+         "memory a worker may use"),
+    NAME("workers", "sandbox", workers.sandbox, "best", sandboxes,
+         "required refuses to start where the kernel lacks a part of it"),
+    TEXT("workers", "user", workers.user, "nobody", "user that workers become, started as root"),
+    TEXT("workers", "scratch", workers.scratch, NULL,
+         "folder for ClamAV's temporary files; best on tmpfs"),
+
+    BOOL("scan", "types", scan.type.enabled, "true", "detect file types and disguises"),
+    BOOL("scan", "fuzzy", scan.fuzzy.enabled, "true", "ssdeep hashes"),
+    BOOL("scan", "pe", scan.pe.enabled, "true", "facts about Windows programs"),
+    TEXTS("yara", "rules", scan.yara.rules, NULL, "rule files or folders for attachments"),
+    TEXTS("yara", "body_rules", scan.yara.body_rules, NULL, "for decoded texts"),
+    TEXTS("yara", "message_rules", scan.yara.message_rules, NULL, "for the raw message"),
+    NAME("yara", "severity", scan.yara.severity, "suspicious", severities,
+         "of rules whose metadata name none"),
+    BOOL("yara", "skip_broken", scan.yara.skip_broken, "false",
+         "use the good files when some do not compile"),
+    KIND("yara", "time", MW_OPTION_TIME, scan.yara.time_ms, "0", 0, 3600000,
+         "for one part; 0 for the message's time only"),
+    TEXT("clamav", "database", scan.clamav.database, NULL,
+         "folder or file, as /var/lib/clamav; without it ClamAV is not used"),
+    BOOL("clamav", "scan_message", scan.clamav.scan_message, "false", "scan the raw message too"),
+    BOOL("clamav", "heuristics", scan.clamav.heuristics, "true", "Heuristics.* detection"),
+    BOOL("clamav", "pua", scan.clamav.pua, "false", "potentially unwanted applications"),
+    NAME("clamav", "heuristic_severity", scan.clamav.heuristic_severity, "suspicious", severities,
+         "of Heuristics.*"),
+    NAME("clamav", "pua_severity", scan.clamav.pua_severity, "suspicious", severities, "of PUA.*"),
+    KIND("clamav", "max_scan_size", MW_OPTION_SIZE, scan.clamav.max_scan_size, "400m", 0, TERA,
+         "unpacked bytes of a part; 0 for ClamAV's own"),
+    KIND("clamav", "max_file_size", MW_OPTION_SIZE, scan.clamav.max_file_size, "100m", 0, TERA,
+         "bytes of one file"),
+    KIND("clamav", "max_files", MW_OPTION_COUNT, scan.clamav.max_files, "10000", 0, 1e9,
+         "files in an archive"),
+    KIND("clamav", "max_recursion", MW_OPTION_COUNT, scan.clamav.max_recursion, "17", 0, 100,
+         "archives in archives"),
+    KIND("clamav", "max_scan_time", MW_OPTION_TIME, scan.clamav.max_scan_ms, "20s", 0, 3600000,
+         "for one part"),
+    KIND("clamav", "max_age", MW_OPTION_COUNT, scan.clamav.max_age_days, "7", 0, 100000,
+         "days after which an old database is warned of; 0 for never"),
+
+    KIND("limits", "message_size", MW_OPTION_SIZE, limits.message_size, "256m", 1024, 2147483648.0,
+         "bytes of a message; a larger one is not opened"),
+    KIND("limits", "header_count", MW_OPTION_SIZE, limits.header_count, "10000", 1, 1e6,
+         "header fields kept"),
+    KIND("limits", "header_length", MW_OPTION_SIZE, limits.header_length, "64k", 256, 67108864,
+         "bytes kept of one"),
+    KIND("limits", "parts", MW_OPTION_SIZE, limits.parts, "2000", 1, 1e6, "parts, nested included"),
+    KIND("limits", "depth", MW_OPTION_SIZE, limits.depth, "32", 1, 100, "levels of nesting"),
+    KIND("limits", "unpacked_size", MW_OPTION_SIZE, limits.unpacked_size, "1g", 1024, TERA,
+         "decoded and unpacked bytes of a message"),
+    KIND("limits", "unpack_ratio", MW_OPTION_SIZE, limits.unpack_ratio, "1000", 1, 1e6,
+         "unpacked bytes for each packed one"),
+    KIND("limits", "text_length", MW_OPTION_SIZE, limits.text_length, "1m", 1024, 268435456,
+         "bytes kept of one text"),
+    KIND("limits", "address_count", MW_OPTION_SIZE, limits.address_count, "2000", 1, 1e6,
+         "addresses kept of one field"),
+    KIND("limits", "findings_per_part", MW_OPTION_SIZE, limits.findings_per_part, "256", 1, 1e5,
+         "findings kept of one part"),
+    KIND("limits", "indicators", MW_OPTION_SIZE, limits.indicators, "2000", 0, 1e6,
+         "indicators kept of one kind"),
+    KIND("limits", "errors", MW_OPTION_SIZE, limits.errors, "200", 1, 1e5,
+         "problems kept of a message"),
+    KIND("limits", "time", MW_OPTION_TIME, limits.time_ms, "30s", 100, 3600000,
+         "for a whole message; keep it below postfix's milter_content_timeout"),
+
+    TEXT("redis", "address", redis.address, NULL,
+         "unix:PATH or HOST:PORT; without it nothing is stored"),
+    TEXT("redis", "user", redis.user, NULL, "user to log in as"),
+    TEXT("redis", "password_file", redis.password_file, NULL, "file with the password"),
+    KIND("redis", "database", MW_OPTION_COUNT, redis.database, "0", 0, 65535, "its number"),
+    KIND("redis", "connect_time", MW_OPTION_TIME, redis.connect_ms, "1s", 10, 60000,
+         "to connect at most"),
+    KIND("redis", "command_time", MW_OPTION_TIME, redis.command_ms, "2s", 10, 60000,
+         "for one flight of commands at most"),
+    TEXT("redis", "prefix", redis.prefix, "mw:", "how all keys begin"),
+    KIND("redis", "data_max", MW_OPTION_SIZE, redis.data_max, "32m", 0, 536870912,
+         "attachments above this keep their facts only; 0 keeps no bytes at all"),
+    KIND("redis", "keep_messages", MW_OPTION_PERIOD, redis.keep_messages_s, "90d", 0, 4e9,
+         "how long messages are kept; 0 for ever"),
+    KIND("redis", "keep_attachments", MW_OPTION_PERIOD, redis.keep_attachments_s, "365d", 0, 4e9,
+         "how long the facts of attachments are"),
+    KIND("redis", "keep_data", MW_OPTION_PERIOD, redis.keep_data_s, "30d", 0, 4e9,
+         "how long their bytes are"),
+};
+const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
+
+#undef AT
+#define AT(member) offsetof(struct mw_config_filter, member)
+
+const struct mw_option mw_filter_options[] = {
+    TEXT("filter", "source", source, "from",
+         "what is remembered: from, reply-to, sender, envelope-from, sender-domain, "
+         "attachment-sha256, filename, or header:NAME"),
+    TEXT("filter", "file", file, NULL,
+         "its file, made when it is not there; NAME.filter in the state folder without one"),
+    KIND("filter", "capacity", MW_OPTION_BIG, capacity, "50m", 1, 1099511627776.0,
+         "values it is made for; it grows beyond"),
+    KIND("filter", "fp_rate", MW_OPTION_REAL, fp_rate, "0.001", 1e-8, 0.5,
+         "share of unknown values taken for known"),
+    TEXT("filter", "sync", sync, "everysec",
+         "always, everysec, or seconds: what a power cut loses"),
+    BOOL("filter", "strip_plus_tag", strip_plus_tag, "false", "user+tag is user"),
+};
+const size_t mw_filter_option_count = sizeof mw_filter_options / sizeof *mw_filter_options;

@@ -1,0 +1,71 @@
+#!/usr/bin/perl
+# The configuration: every mistake told at once, with its line and what is allowed.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use Test::More;
+
+my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
+my $dir = tempdir(CLEANUP => 1);
+
+sub check {
+    my ($text, $name) = @_;
+    $name ||= 'test.conf';
+    open my $out, '>', "$dir/$name" or die $!;
+    print {$out} $text;
+    close $out or die $!;
+    my $said = qx($mailwitness config check $dir/$name 2>&1);
+    my $status = $? >> 8;
+    $said =~ s{\Q$dir\E/}{}g;
+    return ($said, $status);
+}
+
+my ($said, $status) = check(<<'END');
+milter: { mod = "act"; clean = "nope"; };
+limits: { time = "5 parsecs"; parts = 0;
+  depth = [1, 2]; };
+filter: { from: { capacity = "lots"; }; };
+yarra: { x = 1; };
+log = 1;
+clamav: { pua = "maybe"; max_scan_size = "25 mb"; };
+END
+is($status, 1, 'a file with mistakes is refused');
+is_deeply([split /\n/, $said], [
+    "test.conf:1: milter.mod: is no option; did you mean 'mode'?",
+    "test.conf:1: milter.clean: 'nope' is none of none, accept, tag, quarantine, tempfail, reject, discard",
+    "test.conf:2: limits.time: '5 parsecs' is not a time such as 30s or 500ms",
+    "test.conf:2: limits.parts: '0' is out of bounds: from 1 to 1000000",
+    'test.conf:3: limits.depth: must be one value, not a section or list',
+    "test.conf:4: filter.capacity: 'lots' is not a number such as 50m",
+    "test.conf:5: yarra: is no section; did you mean 'yara'?",
+    'test.conf:6: log: must be a section, as in: name: { ... };',
+    "test.conf:7: clamav.pua: 'maybe' is neither true nor false",
+    "test.conf:7: clamav.max_scan_size: '25 mb' is not a size such as 25m",
+], '... each with file, line, option, what is allowed and the nearest name');
+($said, $status) = check("milter: { mode = \"act\"\n  clean };\n");
+ok($status == 1 && $said =~ /^test[.]conf:2: syntax error/, 'a syntax error has its line');
+$said = qx($mailwitness config check $dir/absent 2>&1);
+like($said, qr{absent: No such file}, 'a missing file is named');
+$said = qx($mailwitness config check $dir 2>&1);
+like($said, qr{is no file}, 'so is a folder');
+for my $case (['1k', 1024], ['2m', 2 << 20], ['4096', 4096], ['1g', 1 << 30]) {
+    check("limits: { text_length = \"1m\"; unpacked_size = \"$case->[0]\"; };\n", 'sizes.conf');
+    like(scalar qx($mailwitness config dump $dir/sizes.conf), qr/unpacked_size = "?$case->[1]"?;/, "$case->[0] is $case->[1] bytes");
+}
+check("filter: { from: { capacity = \"5m\"; }; };\n", 'filter.conf');
+like(scalar qx($mailwitness config dump $dir/filter.conf), qr{file = "/.*/mailwitness/from[.]filter";}, 'a filter without a file lies in the state folder');
+my $dump = qx($mailwitness config dump);
+($said, $status) = check($dump, 'dump.conf');
+is($status, 0, 'what dump writes is a sound file') or diag($said);
+is(scalar qx($mailwitness config dump $dir/dump.conf), $dump, '... that means the same');
+my $sample = qx($mailwitness config sample);
+($said, $status) = check($sample, 'sample.conf');
+is($status, 0, 'so is the sample');
+is(scalar qx($mailwitness config dump $dir/sample.conf), $dump, '... and it changes nothing');
+$sample =~ s/^(\s*)# (\w+ = [^;]*[^"; ]"?;)$/$1$2/mg;
+$sample =~ s/^# *(filter: \{|  from: \{|  \};|\};)/$1/mg;
+($said, $status) = check($sample, 'all.conf');
+is($status, 0, 'with every option with a default taken in, it is still sound') or diag($said);
+open my $shipped, '<', "$ENV{top_srcdir}/conf/mailwitness.conf" or die $!;
+is(do { local $/; <$shipped> }, scalar qx($mailwitness config sample), 'the file we ship is the sample');
+done_testing();
