@@ -16,7 +16,7 @@
 #include "cli/print.h"
 #include "core/id.h"
 #include "core/utf8.h"
-#include "worker/pool.h"
+#include "worker/setup.h"
 
 static const char usage[] =
     "usage: mailwitness scan [OPTION]... [FILE|DIR|-]...\n"
@@ -30,11 +30,13 @@ static const char usage[] =
     "  --summary        a table for people\n"
     "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
     "                   them in DIR/index.jsonl\n"
+    "  --config FILE    take limits, scanners and workers from a configuration; the\n"
+    "                   options here win over it\n"
     "  --rules PATH     scan attachments with YARA rules: a file or a folder of *.yar\n"
     "  --body-rules PATH, --message-rules PATH\n"
     "                   the same for the texts, or for the raw message\n"
     "  --clamav-db PATH scan with ClamAV and this database, a file or a folder\n"
-    "                   (these four may be repeated but the last)\n"
+    "                   (the first three may be repeated)\n"
     "  --jobs N         scan N messages side by side (default: one a processor)\n"
     "  --no-sandbox     scan in this process, without workers: for debugging\n"
     "  --limit NAME=N   change a limit: message_size, header_count, header_length,\n"
@@ -51,10 +53,9 @@ enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY };
 struct options {
     enum form form;
     const char *extract;
-    unsigned jobs; /* 0: one a processor */
     bool in_process;
-    struct mw_witness_settings settings;
-    struct mw_arena *arena; /* of the settings */
+    struct mw_config *config; /* with what the command line changes in it */
+    struct mw_pool_settings pool;
 };
 
 /* The command under way. */
@@ -80,6 +81,7 @@ static const struct option long_options[] = {
     {"jsonl", no_argument, NULL, 'l'},
     {"summary", no_argument, NULL, 's'},
     {"extract", required_argument, NULL, 'x'},
+    {"config", required_argument, NULL, 'C'},
     {"rules", required_argument, NULL, 'r'},
     {"body-rules", required_argument, NULL, 'b'},
     {"message-rules", required_argument, NULL, 'm'},
@@ -91,17 +93,52 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static void scanner_option(struct options *options, int option, const char *path)
+/* A list that is named on the command line replaces the configured one. */
+static void scanner_option(struct options *options, unsigned *given, int option, const char *path)
 {
-    struct mw_scan_settings *scan = &options->settings.scan;
+    struct mw_scan_settings *scan = &options->config->scan;
+    const struct {
+        int option;
+        struct mw_texts *list;
+    } lists[] = {
+        {'r', &scan->yara.rules}, {'b', &scan->yara.body_rules}, {'m', &scan->yara.message_rules}};
     if (option == 'c')
         scan->clamav.database = path;
-    else
-        mw_texts_add(options->arena,
-                     option == 'r'   ? &scan->yara.rules
-                     : option == 'b' ? &scan->yara.body_rules
-                                     : &scan->yara.message_rules,
-                     path);
+    for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (lists[i].option != option)
+            continue;
+        if (!(*given & 1u << i))
+            lists[i].list->count = 0;
+        *given |= 1u << i;
+        mw_texts_add(options->config->arena, lists[i].list, path);
+    }
+}
+
+/* The configuration that --config names, else the defaults; 0 or an exit status. */
+static int load_config(const struct mw_command *command, struct options *options, int argc,
+                       char **argv)
+{
+    const char *path = NULL;
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0};
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
+        if (c == 'C')
+            path = optarg;
+    optind = 0; /* read them again from the beginning */
+    options->config = mw_config_load(path, arena, &mistakes);
+    for (size_t i = 0; i < mistakes.count; i++)
+        mw_command_fail(command, "%s", mistakes.items[i]);
+    mw_arena_free(arena);
+    return options->config ? 0 : MW_EXIT_ERROR;
+}
+
+static int set_jobs(const struct mw_command *command, struct options *options, const char *text)
+{
+    options->config->workers.count = (unsigned)strtoul(text, NULL, 10);
+    if (options->config->workers.count >= 1 && options->config->workers.count <= MOST_JOBS)
+        return 0;
+    return mw_command_fail(command, "--jobs: '%s' is no number from 1 to %d", text, MOST_JOBS);
 }
 
 /* 0 to go on, -1 when --help was answered, else an exit status. */
@@ -109,10 +146,9 @@ static int parse_options(const struct mw_command *command, struct options *optio
                          char **argv)
 {
     struct mw_error error = {0};
-    options->arena = mw_arena_new();
-    mw_limits_default(&options->settings.limits);
-    mw_scan_settings_default(&options->settings.scan);
-    opterr = 0;
+    unsigned given = 0;
+    if (load_config(command, options, argc, argv) != 0)
+        return MW_EXIT_ERROR;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         switch (c) {
         case 'j':
@@ -128,20 +164,20 @@ static int parse_options(const struct mw_command *command, struct options *optio
             options->extract = optarg;
             break;
         case 'L':
-            if (mw_limit_option(&options->settings.limits, optarg, &error) != 0)
+            if (mw_limit_option(&options->config->limits, optarg, &error) != 0)
                 return mw_command_fail(command, "%s", error.text);
             break;
         case 'r':
         case 'b':
         case 'm':
         case 'c':
-            scanner_option(options, c, optarg);
+            scanner_option(options, &given, c, optarg);
+            break;
+        case 'C':
             break;
         case 'J':
-            options->jobs = (unsigned)strtoul(optarg, NULL, 10);
-            if (options->jobs < 1 || options->jobs > MOST_JOBS)
-                return mw_command_fail(command, "--jobs: '%s' is no number from 1 to %d", optarg,
-                                       MOST_JOBS);
+            if (set_jobs(command, options, optarg) != 0)
+                return MW_EXIT_ERROR;
             break;
         case 'n':
             options->in_process = true;
@@ -320,31 +356,14 @@ static int scan_message(void *user, struct mw_bytes raw, const char *source)
     return finish_report(scan, mw_witness_examine(scan->witness, raw), source);
 }
 
-static int load_settings(void *user, struct mw_witness_settings *settings, struct mw_arena *arena,
-                         struct mw_error *error)
-{
-    const struct options *options = user;
-    (void)arena;
-    (void)error;
-    *settings = options->settings;
-    return 0;
-}
-
 static int start_workers(struct scan *scan, struct mw_error *error)
 {
-    struct mw_pool_settings settings;
     const struct mw_lanes_work work = {scan, run_errand, end_errand};
-    mw_pool_settings_default(&settings);
-    if (scan->options.jobs > 0)
-        settings.crew.workers = scan->options.jobs;
-    settings.crew.load = load_settings;
-    settings.crew.user = &scan->options;
-    settings.crew.sandbox.scratch = scan->scratch;
-    settings.time_ms = scan->options.settings.limits.time_ms;
-    scan->pool = mw_pool_new(&settings, error);
+    const struct mw_pool_settings *settings = &scan->options.pool;
+    scan->pool = mw_pool_new(settings, error);
     if (!scan->pool)
         return error->code;
-    scan->lanes = mw_lanes_new(settings.crew.workers, &work, error);
+    scan->lanes = mw_lanes_new(settings->crew.workers, &work, error);
     return scan->lanes ? 0 : error->code;
 }
 
@@ -358,9 +377,9 @@ static int make_scratch(struct scan *scan, struct mw_error *error)
         snprintf(path, sizeof path, "%s/mailwitness-XXXXXX", places[i]);
         if (!mkdtemp(path))
             continue;
-        scan->scratch = mw_arena_dup(scan->options.arena, path);
-        scan->options.settings.scan.clamav.scratch = scan->scratch;
-        return mw_sandbox_give_folder(path, NULL, error);
+        scan->scratch = mw_arena_dup(scan->options.config->arena, path);
+        scan->options.config->workers.scratch = scan->scratch;
+        return mw_sandbox_give_folder(path, scan->options.config->workers.user, error);
     }
     return mw_fail_errno(error, "cannot make a scratch folder in /tmp");
 }
@@ -375,7 +394,8 @@ static void print_warnings(char *text)
 
 static int start_in_process(struct scan *scan, struct mw_error *error)
 {
-    scan->witness = mw_witness_new(&scan->options.settings, error);
+    mw_setup_pool(scan->options.config, &scan->options.pool);
+    scan->witness = mw_witness_new(&scan->options.pool.crew.witness, error);
     if (!scan->witness)
         return error->code;
     const struct mw_texts *warnings = mw_witness_warnings(scan->witness);
@@ -388,8 +408,10 @@ static int start_engines(struct scan *scan, struct mw_error *error)
 {
     if (scan->options.in_process)
         return start_in_process(scan, error);
-    if (scan->options.settings.scan.clamav.database && make_scratch(scan, error) != 0)
+    const struct mw_config *config = scan->options.config;
+    if (config->scan.clamav.database && !config->workers.scratch && make_scratch(scan, error) != 0)
         return error->code;
+    mw_setup_pool(config, &scan->options.pool);
     if (start_workers(scan, error) != 0)
         return error->code;
     print_warnings(mw_pool_warnings(scan->pool));
@@ -429,7 +451,7 @@ static void release(struct scan *scan)
     mw_witness_free(scan->witness);
     if (scan->scratch)
         rmdir(scan->scratch);
-    mw_arena_free(scan->options.arena);
+    mw_config_free(scan->options.config);
 }
 
 static void walk_all(struct scan *scan, int count, char **paths)
@@ -440,8 +462,7 @@ static void walk_all(struct scan *scan, int count, char **paths)
         paths = only;
         count = 1;
     }
-    struct mw_input input = {scan->options.settings.limits.message_size, scan, scan_message,
-                             failed};
+    struct mw_input input = {scan->options.config->limits.message_size, scan, scan_message, failed};
     for (int i = 0; i < count; i++)
         if (mw_input_walk(&input, paths[i]) != 0)
             return;

@@ -20,8 +20,7 @@
 enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000 };
 
 struct crew {
-    const struct mw_crew_settings *settings;
-    struct mw_witness_settings witness_settings;
+    struct mw_crew_settings settings;
     struct mw_witness *witness;
     int jobs, control, signals;
     pid_t workers[MOST_WORKERS];
@@ -82,7 +81,7 @@ static void do_job(struct crew *crew, struct mw_memfile *file, int reply)
 
 _Noreturn static void work(struct crew *crew)
 {
-    unsigned done = 0, time_ms = crew->witness_settings.limits.time_ms;
+    unsigned done = 0, time_ms = crew->settings.witness.limits.time_ms;
     long at_first = resident_kib();
     for (;;) {
         struct mw_wire wire = {0};
@@ -104,8 +103,8 @@ _Noreturn static void work(struct crew *crew)
         set_alarm(0);
         done++;
         size_t growth = (size_t)(resident_kib() - at_first) * 1024;
-        if ((crew->settings->recycle_messages > 0 && done >= crew->settings->recycle_messages) ||
-            (crew->settings->recycle_growth > 0 && growth > crew->settings->recycle_growth))
+        if ((crew->settings.recycle_messages > 0 && done >= crew->settings.recycle_messages) ||
+            (crew->settings.recycle_growth > 0 && growth > crew->settings.recycle_growth))
             _exit(0);
     }
 }
@@ -145,7 +144,7 @@ _Noreturn static void become_worker(struct crew *crew)
     signal(SIGPIPE, SIG_IGN);
     leave_streams();
     crew->jobs = keep_only(crew->jobs);
-    if (mw_sandbox_enter(&crew->settings->sandbox, arena, &missing, &error) != 0) {
+    if (mw_sandbox_enter(&crew->settings.sandbox, arena, &missing, &error) != 0) {
         fprintf(stderr, "worker: %s\n", error.text);
         _exit(2);
     }
@@ -238,7 +237,7 @@ static bool probe_sandbox(const struct crew *crew, char *text, size_t size)
         struct mw_error error = {0};
         struct mw_texts missing = {0};
         struct mw_arena *arena = mw_arena_new();
-        int result = mw_sandbox_enter(&crew->settings->sandbox, arena, &missing, &error);
+        int result = mw_sandbox_enter(&crew->settings.sandbox, arena, &missing, &error);
         if (result != 0)
             mw_texts_add(arena, &missing, error.text);
         for (size_t i = 0; i < missing.count; i++)
@@ -262,11 +261,14 @@ static void load(struct crew *crew)
     struct mw_error error = {0};
     struct mw_arena *arena = mw_arena_new(); /* as long as the process */
     char text[MW_WIRE_TEXT] = "";
+    if (crew->settings.load &&
+        crew->settings.load(crew->settings.user, &crew->settings, arena, &error) != 0)
+        fail(crew, error.text);
+    unsigned workers = crew->settings.workers;
+    crew->count = workers < 1 ? 1 : workers > MOST_WORKERS ? MOST_WORKERS : workers;
     if (!probe_sandbox(crew, text, sizeof text))
         fail(crew, text[0] ? text : "cannot enter the sandbox");
-    if (crew->settings->load(crew->settings->user, &crew->witness_settings, arena, &error) != 0)
-        fail(crew, error.text);
-    crew->witness = mw_witness_new(&crew->witness_settings, &error);
+    crew->witness = mw_witness_new(&crew->settings.witness, &error);
     if (!crew->witness)
         fail(crew, error.text);
     const struct mw_texts *warnings = mw_witness_warnings(crew->witness);
@@ -275,7 +277,14 @@ static void load(struct crew *crew)
         int length = snprintf(text + used, sizeof text - used, "%s\n", warnings->items[i]);
         used += length > 0 ? (size_t)length : 0;
     }
-    say(crew, MW_WIRE_READY, (int)crew->count, text);
+    struct mw_wire wire = {
+        .kind = MW_WIRE_READY,
+        .number = (int)crew->count,
+        .flags = crew->settings.witness.limits.time_ms,
+    };
+    snprintf(wire.text, sizeof wire.text, "%s", text);
+    if (mw_wire_send(crew->control, &wire, NULL, 0, &error) != 0)
+        _exit(1);
 }
 
 _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, int control)
@@ -284,12 +293,9 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
     sigset_t children;
     if (!crew)
         _exit(1);
-    crew->settings = settings;
+    crew->settings = *settings;
     crew->jobs = jobs;
     crew->control = control;
-    crew->count = settings->workers < 1              ? 1
-                  : settings->workers > MOST_WORKERS ? MOST_WORKERS
-                                                     : settings->workers;
     /* Nobody may listen for long: what cannot be said is counted in what is said next. */
     fcntl(control, F_SETFL, O_NONBLOCK);
     sigemptyset(&children);

@@ -13,11 +13,13 @@ struct mw_crew_settings {
     unsigned recycle_messages; /* a worker makes way for a fresh one after so many; 0: never */
     size_t recycle_growth;     /* or when its memory grew by so many bytes; 0: never */
     struct mw_sandbox_settings sandbox;
+    struct mw_witness_settings witness;
     /*
-     * Fills in what to load, in the crew's own process, each time a generation
-     * starts; texts may lie in arena. 0, or an error that fails the generation.
+     * Changes what is above (settings is a copy), in the crew's own process, each
+     * time a generation starts; texts may lie in arena. 0, or an error that fails
+     * the generation. NULL: nothing to change.
      */
-    int (*load)(void *user, struct mw_witness_settings *settings, struct mw_arena *arena,
+    int (*load)(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
                 struct mw_error *error);
     void *user;
 };

@@ -24,8 +24,9 @@ enum { LOAD_MS = 600000, SPARE_MS = 1500 };
 /* One generation as seen from here; freed with its last user. */
 struct generation {
     int jobs, control;
-    unsigned users;  /* examinations under way, and one while it is the current one */
-    uint64_t deaths; /* of its workers, as far as it could tell us */
+    unsigned workers, time_ms; /* how many, and how long one may take; 0: no bound */
+    unsigned users;            /* examinations under way, and one while it is the current one */
+    uint64_t deaths;           /* of its workers, as far as it could tell us */
     char warnings[MW_WIRE_TEXT];
 };
 
@@ -48,9 +49,10 @@ void mw_pool_settings_default(struct mw_pool_settings *settings)
                  .recycle_growth = (size_t)512 << 20,
                  .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
         .queue_ms = 60000,
-        .time_ms = 30000,
         .result_max = (size_t)2 << 30,
     };
+    mw_limits_default(&settings->crew.witness.limits);
+    mw_scan_settings_default(&settings->crew.witness.scan);
 }
 
 static void notice(const struct mw_pool *pool, bool bad, const char *text)
@@ -124,6 +126,8 @@ static int await_ready(struct mw_pool *pool, struct generation *generation, cons
         return error->code;
     if (wire.kind != MW_WIRE_READY)
         return mw_fail(error, MW_ERR_INPUT, "%s", wire.text);
+    generation->workers = (unsigned)wire.number;
+    generation->time_ms = (unsigned)wire.flags;
     memcpy(generation->warnings, wire.text, sizeof wire.text);
     return 0;
 }
@@ -219,6 +223,7 @@ int mw_pool_reload(struct mw_pool *pool, struct mw_error *error)
         struct generation *old = pool->current;
         pool->current = next;
         pool->state.generation++;
+        pool->state.workers = next->workers;
         if (old)
             release(old);
         pthread_mutex_unlock(&pool->lock);
@@ -258,14 +263,14 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
     if (code != 0)
         return NULL;
     int wait_ms =
-        pool->settings.time_ms > 0 ? (int)pool->settings.time_ms + MW_CREW_GRACE_MS + SPARE_MS : -1;
+        generation->time_ms > 0 ? (int)generation->time_ms + MW_CREW_GRACE_MS + SPARE_MS : -1;
     code = mw_wire_receive(reply, &result, &fd, 1, wait_ms, error);
     if (code == 0)
         return mw_wire_unpack(fd, pool->settings.result_max, error);
     if (code == MW_ERR_TIMEOUT) {
         end_worker(generation, started.number);
         mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended",
-                pool->settings.time_ms);
+                generation->time_ms);
     }
     if (code == MW_ERR_MISSING)
         mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
@@ -329,7 +334,6 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
         return NULL;
     }
     pool->settings = *settings;
-    pool->state.workers = settings->crew.workers;
     pool->nursery_socket = -1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->reloading, NULL);

@@ -12,7 +12,6 @@
 struct mw_pool_settings {
     struct mw_crew_settings crew;
     unsigned queue_ms; /* how long a message waits for a free worker at most */
-    unsigned time_ms;  /* how long a worker may take; 0: no bound */
     size_t result_max; /* bytes of a result that are accepted */
     /* Something for the log: a worker died, a generation came. Called from any
      * thread; may be NULL. */
@@ -20,7 +19,7 @@ struct mw_pool_settings {
     void *notice_user;
 };
 
-/* Usual values for everything but crew.load. */
+/* Usual values; no scanners that need rules or databases. */
 void mw_pool_settings_default(struct mw_pool_settings *settings);
 
 struct mw_pool_state {

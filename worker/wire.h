@@ -19,7 +19,8 @@ enum mw_wire_kind {
     MW_WIRE_STARTED, /* from it: who has the job */
     MW_WIRE_RESULT,  /* from it: result file beside it */
     MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it */
-    MW_WIRE_READY,   /* from a generation: text has its warnings, a line each */
+    MW_WIRE_READY,   /* from a generation: number is how many workers it has, flags how
+                      * many ms a message may take, text its warnings, a line each */
     MW_WIRE_FAILED,  /* from it: text tells why it could not load */
     MW_WIRE_KILL,    /* to it: number is the worker to end */
     MW_WIRE_DIED     /* from it: number is how a worker ended (waitpid status), flags

@@ -20,15 +20,13 @@ enum { THREADS = 4 };
  * the callback runs in another process. */
 static char switch_file[] = "/tmp/unit_pool-XXXXXX";
 
-static int load(void *user, struct mw_witness_settings *settings, struct mw_arena *arena,
+static int load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
                 struct mw_error *error)
 {
     struct stat facts;
     (void)user;
     (void)arena;
-    mw_limits_default(&settings->limits);
-    mw_scan_settings_default(&settings->scan);
-    settings->limits.time_ms = 3000;
+    settings->witness.limits.time_ms = 3000;
     if (stat(switch_file, &facts) == 0 && facts.st_size > 0)
         return mw_fail(error, MW_ERR_INPUT, "the rules are broken");
     return 0;
@@ -268,7 +266,6 @@ int main(void)
     settings.crew.workers = 3;
     settings.crew.load = load;
     settings.crew.recycle_messages = 50;
-    settings.time_ms = 3000;
     struct mw_pool *pool = mw_pool_new(&settings, &error);
     if (!tap_ok(pool != NULL, "a pool starts"))
         printf("# %s\n", error.text);

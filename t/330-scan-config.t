@@ -1,0 +1,63 @@
+#!/usr/bin/perl
+# scan --config: what a configuration says about limits, scanners and workers holds.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use JSON::PP;
+use Test::More;
+
+my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
+my $dir = tempdir(CLEANUP => 1);
+my $yara = scalar(qx($mailwitness --version)) =~ /YARA/;
+
+sub write_file {
+    my ($name, $text) = @_;
+    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
+    print {$out} $text;
+    close $out or die $!;
+    return "$dir/$name";
+}
+
+my $mail = write_file('mail.eml', "From: a\@example.com\nX-A: 1\nX-B: 2\nX-C: 3\n"
+    . "Content-Type: application/octet-stream; name=a.bin\n\nneedle\n");
+
+# The report, the exit status, and what was said on standard error.
+sub scan {
+    my ($config, @options) = @_;
+    my $file = write_file('test.conf', $config);
+    my $out = qx($mailwitness scan --jsonl --config $file @options $mail 2>$dir/errors);
+    my $status = $? >> 8;
+    open my $in, '<', "$dir/errors" or die $!;
+    my $errors = do { local $/; <$in> } // q{};
+    return (scalar(eval { decode_json($out) }), $status, $errors);
+}
+
+my ($report, $status, $errors) = scan('limits: { header_count = 2; };');
+ok((grep { $_->{name} eq 'limit.header_count' } @{ $report->{errors} }), 'a limit of the file holds');
+($report) = scan('limits: { header_count = 2; };', '--limit header_count=100');
+ok(!(grep { $_->{name} eq 'limit.header_count' } @{ $report->{errors} }), 'one on the command line wins');
+($report) = scan('scan: { types = false; };');
+ok(!exists $report->{attachments}[0]{file_type}, 'a scanner can be left out');
+($report) = scan('workers: { count = 1; recycle_messages = 1; };');
+is($report->{attachments}[0]{size}, 7, 'workers are set up as it says');
+
+(undef, $status, $errors) = scan("limits: { header_count = 0; };\nyara: { rule = \"x\"; };\n");
+is($status, 2, 'a mistake in the file is an error');
+like($errors, qr{test[.]conf:1: limits[.]header_count: .*\n.*test[.]conf:2: yara[.]rule: .*'rules'}, '... and all are told');
+$errors = qx($mailwitness scan --config $dir/absent $mail 2>&1);
+like($errors, qr{absent: No such file}, 'a missing file is named');
+
+SKIP: {
+    skip 'built without YARA', 3 if !$yara;
+    my $one = write_file('one.yar', 'rule one { strings: $a = "needle" condition: $a }');
+    my $two = write_file('two.yar', 'rule two { strings: $a = "needle" condition: $a }');
+    my $rules = "yara: { rules = [\"$one\"]; severity = \"malicious\"; };";
+    ($report, $status) = scan($rules);
+    is("$report->{attachments}[0]{findings}[0]{name} $report->{verdict} $status", 'one malicious 1',
+        'rules and their severity come from the file');
+    ($report) = scan($rules, "--rules $two");
+    is_deeply([map { $_->{name} } @{ $report->{attachments}[0]{findings} }], ['two'],
+        'rules on the command line take the place of those in the file');
+    is($report->{verdict}, 'malicious', '... and the rest of the file still holds');
+}
+done_testing();

@@ -1,0 +1,26 @@
+/*
+ * setup: the configuration as the workers want it; the one place for the daemon
+ * and for the command line.
+ */
+#ifndef MW_WORKER_SETUP_H
+#define MW_WORKER_SETUP_H
+
+#include "conf/config.h"
+#include "worker/pool.h"
+
+/*
+ * Fills in settings from config, which must live as long as the pool. What the
+ * configuration does not tell (notice) keeps its usual value and may be set
+ * afterwards.
+ */
+void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings);
+
+/*
+ * A mw_crew_settings.load for programs that reload: reads the configuration file
+ * again, user being its path (const char *), in the process of each new generation.
+ * Mistakes in it fail the generation, the first few of them in error.
+ */
+int mw_setup_load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
+                  struct mw_error *error);
+
+#endif
