@@ -135,26 +135,30 @@ static void set_defaults(const struct mw_option *options, size_t count, void *ob
             mw_option_set(&options[i], object, arena, options[i].initial, &error);
 }
 
-static void read_filters(struct loading *loading, const config_setting_t *group)
+static void read_named(struct loading *loading, const struct mw_named_section *section,
+                       const config_setting_t *group)
 {
-    struct mw_config *config = loading->config;
+    struct mw_arena *arena = loading->config->arena;
     int members = config_setting_length(group);
     for (int i = 0; i < members; i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
         const char *name = config_setting_name(setting);
         if (!config_setting_is_group(setting)) {
-            mistake(loading, setting, "filter", name, "must be a section, as in: from: { ... };");
+            mistake(loading, setting, section->section, name,
+                    mw_arena_printf(loading->arena, "must be a section, as in: %s: { ... };",
+                                    section->example));
             continue;
         }
-        struct mw_config_filter filter = {.name = mw_arena_dup(config->arena, name)};
-        set_defaults(mw_filter_options, mw_filter_option_count, &filter, config->arena);
-        read_options(loading, mw_filter_options, mw_filter_option_count, "filter", &filter,
+        void *element = mw_arena_alloc(arena, section->size);
+        *(const char **)element = mw_arena_dup(arena, name);
+        set_defaults(section->options, section->option_count, element, arena);
+        read_options(loading, section->options, section->option_count, section->section, element,
                      setting);
-        if (!filter.file)
-            filter.file = mw_arena_printf(config->arena, MW_STATE_FOLDER "/%s.filter", name);
-        struct mw_config_filter *slot =
-            mw_list_add(config->arena, &config->filters, sizeof *config->filters.items);
-        *slot = filter;
+        const char *wrong = section->finish ? section->finish(arena, element) : NULL;
+        if (wrong)
+            mistake(loading, setting, section->section, name, wrong);
+        void *list = (unsigned char *)loading->config + section->offset;
+        memcpy(mw_list_add(arena, list, section->size), element, section->size);
     }
 }
 
@@ -166,11 +170,22 @@ static bool is_section(const char *name)
     return false;
 }
 
+static const struct mw_named_section *find_named(const char *name)
+{
+    for (size_t i = 0; i < mw_named_section_count; i++)
+        if (strcmp(mw_named_sections[i].section, name) == 0)
+            return &mw_named_sections[i];
+    return NULL;
+}
+
 static void unknown_section(struct loading *loading, const config_setting_t *setting)
 {
-    const char *names[32] = {"filter"}, *name = config_setting_name(setting);
-    size_t count = 1;
-    for (size_t i = 0; i < mw_option_count && count < 32; i++)
+    enum { MOST = 64 };
+    const char *names[MOST], *name = config_setting_name(setting);
+    size_t count = 0;
+    for (size_t i = 0; i < mw_named_section_count && count < MOST; i++)
+        names[count++] = mw_named_sections[i].section;
+    for (size_t i = 0; i < mw_option_count && count < MOST; i++)
         if (i == 0 || strcmp(mw_options[i].section, mw_options[i - 1].section) != 0)
             names[count++] = mw_options[i].section;
     const char *near = mw_suggest(name, names, count);
@@ -179,21 +194,25 @@ static void unknown_section(struct loading *loading, const config_setting_t *set
                  : "is no section");
 }
 
+static void read_section(struct loading *loading, const config_setting_t *section)
+{
+    const char *name = config_setting_name(section);
+    const struct mw_named_section *named = find_named(name);
+    if (!named && !is_section(name))
+        unknown_section(loading, section);
+    else if (!config_setting_is_group(section))
+        mistake(loading, section, NULL, name, "must be a section, as in: name: { ... };");
+    else if (named)
+        read_named(loading, named, section);
+    else
+        read_options(loading, mw_options, mw_option_count, name, loading->config, section);
+}
+
 static void read_root(struct loading *loading, const config_setting_t *root)
 {
     int sections = config_setting_length(root);
-    for (int i = 0; i < sections; i++) {
-        const config_setting_t *section = config_setting_get_elem(root, (unsigned)i);
-        const char *name = config_setting_name(section);
-        if (strcmp(name, "filter") != 0 && !is_section(name))
-            unknown_section(loading, section);
-        else if (!config_setting_is_group(section))
-            mistake(loading, section, NULL, name, "must be a section, as in: name: { ... };");
-        else if (strcmp(name, "filter") == 0)
-            read_filters(loading, section);
-        else
-            read_options(loading, mw_options, mw_option_count, name, loading->config, section);
-    }
+    for (int i = 0; i < sections; i++)
+        read_section(loading, config_setting_get_elem(root, (unsigned)i));
 }
 
 static void read_file(struct loading *loading)
@@ -255,22 +274,12 @@ static void print_help(FILE *out, const struct mw_option *option)
     fputc('\n', out);
 }
 
-static void sample_options(FILE *out, const struct mw_option *options, size_t count)
+static void sample_option(FILE *out, const struct mw_option *option)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct mw_option *option = &options[i];
-        bool first = i == 0 || strcmp(option->section, options[i - 1].section) != 0;
-        if (first && strcmp(option->section, "filter") == 0)
-            fputs("\n# A memory of what was ever seen; as many as you like.\n"
-                  "# filter: {\n#   from: {\n",
-                  out);
-        else if (first)
-            fprintf(out, "%s\n%s: {\n", i > 0 ? "};\n" : "", option->section);
-        print_help(out, option);
-        const char *quote = mw_option_is_bare(option, option->initial) ? "" : "\"";
-        fprintf(out, "    # %s = %s%s%s;\n", option->name, quote,
-                option->initial ? option->initial : "", quote);
-    }
+    print_help(out, option);
+    const char *quote = mw_option_is_bare(option, option->initial) ? "" : "\"";
+    fprintf(out, "    # %s = %s%s%s;\n", option->name, quote,
+            option->initial ? option->initial : "", quote);
 }
 
 void mw_config_sample(FILE *out)
@@ -278,10 +287,19 @@ void mw_config_sample(FILE *out)
     fputs("# mailwitness: every option with its default.\n"
           "# Take the # away from what you change. Check with: mailwitness config check FILE\n",
           out);
-    sample_options(out, mw_options, mw_option_count);
+    for (size_t i = 0; i < mw_option_count; i++) {
+        if (i == 0 || strcmp(mw_options[i].section, mw_options[i - 1].section) != 0)
+            fprintf(out, "%s\n%s: {\n", i > 0 ? "};\n" : "", mw_options[i].section);
+        sample_option(out, &mw_options[i]);
+    }
     fputs("};\n", out);
-    sample_options(out, mw_filter_options, mw_filter_option_count);
-    fputs("#   };\n# };\n", out);
+    for (size_t i = 0; i < mw_named_section_count; i++) {
+        const struct mw_named_section *named = &mw_named_sections[i];
+        fprintf(out, "\n# %s\n# %s: {\n#   %s: {\n", named->help, named->section, named->example);
+        for (size_t j = 0; j < named->option_count; j++)
+            sample_option(out, &named->options[j]);
+        fputs("#   };\n# };\n", out);
+    }
 }
 
 static void dump_options(FILE *out, const struct mw_option *options, size_t count,
@@ -300,16 +318,28 @@ static void dump_options(FILE *out, const struct mw_option *options, size_t coun
     mw_arena_free(arena);
 }
 
+static void dump_named(FILE *out, const struct mw_named_section *named,
+                       const struct mw_config *config)
+{
+    const unsigned char *member = (const unsigned char *)config + named->offset;
+    MW_LIST(unsigned char) list;
+    memcpy(&list, member, sizeof list);
+    if (list.count == 0)
+        return;
+    fprintf(out, "%s: {\n", named->section);
+    for (size_t i = 0; i < list.count; i++) {
+        const unsigned char *element = list.items + i * named->size;
+        const char *name;
+        memcpy(&name, element, sizeof name);
+        fprintf(out, "%s: {\n", name);
+        dump_options(out, named->options, named->option_count, element, false);
+    }
+    fputs("};\n", out);
+}
+
 void mw_config_dump(const struct mw_config *config, FILE *out)
 {
     dump_options(out, mw_options, mw_option_count, config, true);
-    if (config->filters.count == 0)
-        return;
-    fputs("filter: {\n", out);
-    for (size_t i = 0; i < config->filters.count; i++) {
-        fprintf(out, "%s: {\n", config->filters.items[i].name);
-        dump_options(out, mw_filter_options, mw_filter_option_count, &config->filters.items[i],
-                     false);
-    }
-    fputs("};\n", out);
+    for (size_t i = 0; i < mw_named_section_count; i++)
+        dump_named(out, &mw_named_sections[i], config);
 }

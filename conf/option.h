@@ -32,9 +32,26 @@ struct mw_option {
 extern const struct mw_option mw_options[];
 extern const size_t mw_option_count;
 
-/* The options of a filter section; offsets in struct mw_config_filter. */
-extern const struct mw_option mw_filter_options[];
-extern const size_t mw_filter_option_count;
+/*
+ * A section of sections that people name themselves, as filter: { from: { ... }; };
+ * each becomes an element of a list in struct mw_config. Adding one: a line in
+ * mw_named_sections.
+ */
+struct mw_named_section {
+    const char *section;
+    const char *example; /* a name, for the sample file and for mistakes */
+    const char *help;    /* a sentence for the sample file */
+    const struct mw_option *options;
+    size_t option_count;
+    size_t size;   /* of an element, whose first member is its name (const char *) */
+    size_t offset; /* of the list in struct mw_config */
+    /* Completes an element that was read; mistakes are told by returning a text
+     * (from arena). May be NULL. */
+    const char *(*finish)(struct mw_arena *arena, void *element);
+};
+
+extern const struct mw_named_section mw_named_sections[];
+extern const size_t mw_named_section_count;
 
 /*
  * Sets the member of object that option describes from text, as written in a file.

@@ -154,7 +154,7 @@ const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 #undef AT
 #define AT(member) offsetof(struct mw_config_filter, member)
 
-const struct mw_option mw_filter_options[] = {
+static const struct mw_option filter_options[] = {
     TEXT("filter", "source", source, "from",
          "what is remembered: from, reply-to, sender, envelope-from, sender-domain, "
          "attachment-sha256, filename, or header:NAME"),
@@ -168,4 +168,25 @@ const struct mw_option mw_filter_options[] = {
          "always, everysec, or seconds: what a power cut loses"),
     BOOL("filter", "strip_plus_tag", strip_plus_tag, "false", "user+tag is user"),
 };
-const size_t mw_filter_option_count = sizeof mw_filter_options / sizeof *mw_filter_options;
+
+/* Without a file of its own a filter lies in the state folder. */
+static const char *finish_filter(struct mw_arena *arena, void *element)
+{
+    struct mw_config_filter *filter = element;
+    if (!filter->file)
+        filter->file = mw_arena_printf(arena, MW_STATE_FOLDER "/%s.filter", filter->name);
+    return NULL;
+}
+
+#define NAMED(section, example, list, options, finish, help)                                       \
+    {                                                                                              \
+        section, example, help, options, sizeof(options) / sizeof *(options),                      \
+            sizeof *((struct mw_config *)NULL)->list.items, offsetof(struct mw_config, list),      \
+            finish                                                                                 \
+    }
+
+const struct mw_named_section mw_named_sections[] = {
+    NAMED("filter", "from", filters, filter_options, finish_filter,
+          "A memory of what was ever seen; as many as you like."),
+};
+const size_t mw_named_section_count = sizeof mw_named_sections / sizeof *mw_named_sections;
