@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,15 +191,6 @@ static int parse_options(const struct mw_command *command, struct options *optio
     return 0;
 }
 
-static int terminal_columns(FILE *out)
-{
-    struct winsize size;
-    const char *text = getenv("COLUMNS");
-    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        return size.ws_col;
-    return text && atoi(text) > 0 ? atoi(text) : 100;
-}
-
 /*
  * A stream of our own to where standard output goes, which itself then leads
  * nowhere: libytnef prints what it thinks of a damaged winmail.dat, and must not
@@ -219,12 +209,9 @@ static FILE *take_output(struct mw_error *error)
 
 static struct mw_printer make_printer(FILE *out, enum form form)
 {
-    bool terminal = isatty(fileno(out));
-    const char *no_colour = getenv("NO_COLOR");
     if (form == FORM_SUMMARY)
-        return mw_printer_summary(out, terminal_columns(out),
-                                  terminal && !(no_colour && *no_colour));
-    if (form == FORM_JSON || (form == FORM_AUTO && terminal))
+        return mw_printer_summary(out);
+    if (form == FORM_JSON || (form == FORM_AUTO && isatty(fileno(out))))
         return mw_printer_json(out, MW_JSON_PRETTY);
     return mw_printer_json(out, MW_JSON_LINE);
 }

@@ -20,8 +20,13 @@ struct mw_printer {
 /* JSON, one report after the other, to out (borrowed). */
 struct mw_printer mw_printer_json(FILE *out, enum mw_json_form form);
 
-/* An aligned table to out (borrowed), a line a message, totals at the end;
- * columns wide; colours when colour. */
-struct mw_printer mw_printer_summary(FILE *out, int columns, bool colour);
+/* An aligned table to out (borrowed), a line a message, totals at the end. */
+struct mw_printer mw_printer_summary(FILE *out);
+
+/* Lines of CSV to out (borrowed), as export_csv.h tells. */
+struct mw_printer mw_printer_csv(FILE *out);
+
+/* Elastic Common Schema, one document a line, as export_ecs.h tells. */
+struct mw_printer mw_printer_ecs(FILE *out);
 
 #endif
