@@ -61,6 +61,7 @@ struct mw_config {
     MW_LIST(struct mw_config_filter) filters;
     struct mw_config_redis redis;
     struct mw_config_milter milter;
+    const char *metrics_listen; /* HOST:PORT; NULL: no metrics over HTTP */
 };
 
 /*

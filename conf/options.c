@@ -148,6 +148,9 @@ const struct mw_option mw_options[] = {
          "how long the facts of attachments are"),
     KIND("redis", "keep_data", MW_OPTION_PERIOD, redis.keep_data_s, "30d", 0, 4e9,
          "how long their bytes are"),
+
+    TEXT("metrics", "listen", metrics_listen, NULL,
+         "ADDRESS:PORT on which Prometheus may ask, as 127.0.0.1:9197; without it nobody can"),
 };
 const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 

@@ -94,12 +94,26 @@ bool mw_scanners_any(const struct mw_scanners *scanners)
     return false;
 }
 
-static bool is_late(const struct mw_scan_part *part)
+static int64_t clock_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return part->deadline_us > 0 &&
-           (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 > part->deadline_us;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The time of a scanner for all parts stands in the report as scan_NAME_us. */
+static void add_time(struct mw_report *report, const char *scanner, int64_t microseconds)
+{
+    const char *name = mw_arena_printf(report->arena, "scan_%s_us", scanner);
+    for (size_t i = 0; i < report->timings.count; i++) {
+        if (strcmp(report->timings.items[i].name, name) == 0) {
+            report->timings.items[i].value += microseconds;
+            return;
+        }
+    }
+    struct mw_number *timing = mw_list_add(report->arena, &report->timings, sizeof *timing);
+    timing->name = name;
+    timing->value = microseconds;
 }
 
 void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
@@ -108,7 +122,8 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
     for (size_t i = 0; i < SCANNERS; i++) {
         if (!scanners->engines[i] || !(registry[i]->kinds & part->kind))
             continue;
-        if (is_late(part)) {
+        int64_t start = clock_us();
+        if (part->deadline_us > 0 && start > part->deadline_us) {
             result->unscanned = "the message's time was up";
             return;
         }
@@ -116,6 +131,7 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         if (registry[i]->scan(scanners->engines[i], part, result, &error) != 0)
             result->unscanned =
                 mw_arena_printf(result->report->arena, "%s: %s", registry[i]->name, error.text);
+        add_time(result->report, registry[i]->name, clock_us() - start);
         if (result->attachment)
             part->file_type = result->attachment->file_type;
     }
