@@ -21,7 +21,7 @@ my $answer = $postfix->send($message);
 is($answer->{code}, 250, 'a mail is taken through a milter') or diag($answer->{text}, $postfix->log_text);
 my $delivered = $postfix->delivered($answer->{queue_id});
 like($delivered, qr/^Subject: rig\n(?:\w.*\n)*\nfirst line\n[.]dot\n[.][.]dots\n\z/m, '... and delivered as it was sent');
-like($postfix->log_text($answer->{queue_id}), qr/status=sent/, 'its way stands in the log');
+ok($postfix->wait_log(qr/\b$answer->{queue_id}: .*status=sent/), 'its way stands in the log');
 my @copies = $postfix->deliveries($postfix->send($message, to => [map { "r$_\@example.org" } 1 .. 5])->{queue_id}, 5);
 is(scalar @copies, 5, 'each recipient gets a copy');
 

@@ -108,6 +108,8 @@ sub configure {
         %settings,
     };
     spew("$dir/etc/main.cf", join q{}, map { "$_ = $self->{settings}{$_}\n" } sort keys %{ $self->{settings} });
+    # postfix reads a file written just now again and again, for seconds.
+    utime time - 60, time - 60, "$dir/etc/main.cf";
     return;
 }
 
