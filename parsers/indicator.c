@@ -9,9 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/utf8.h"
+
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
-#define LABEL "[a-z0-9\\x80-\\xff](?:[a-z0-9_\\x80-\\xff-]{0,61}[a-z0-9\\x80-\\xff])?"
-#define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,62}"
+/* In bytes: 63 characters (RFC 5890) of up to three. */
+#define LABEL "[a-z0-9\\x80-\\xff](?:[a-z0-9_\\x80-\\xff-]{0,187}[a-z0-9\\x80-\\xff])?"
+#define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,188}"
 #define OCTET "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)"
 #define ADDRESS OCTET "(?:" DOT OCTET "){3}"
 
@@ -208,14 +211,22 @@ static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
                       const struct mw_limits *limits, enum kind kind, const char *place,
                       const char *text)
 {
-    size_t size = strlen(text), at = 0;
-    while (at < size && list_of(report, kind)->count < limits->indicators) {
-        int found = pcre2_match(indicator->codes[kind], (PCRE2_SPTR)text, size, at,
+    const struct mw_bytes whole = mw_bytes_of(text);
+    size_t at = 0;
+    while (at < whole.size && list_of(report, kind)->count < limits->indicators) {
+        int found = pcre2_match(indicator->codes[kind], (PCRE2_SPTR)text, whole.size, at,
                                 PCRE2_NO_UTF_CHECK, indicator->match, indicator->context);
-        if (found < 0)
+        if (found < 0) {
+            if (found != PCRE2_ERROR_NOMATCH)
+                mw_report_problem(report, limits, "indicators.incomplete", place,
+                                  "the search for %s was given up behind byte %zu",
+                                  kinds[kind].name, at);
             return;
+        }
         const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
-        struct mw_bytes match = {(const unsigned char *)text + bounds[0], bounds[1] - bounds[0]};
+        /* Patterns count bytes: a match may end within a character. */
+        size_t end = mw_utf8_cut(whole, bounds[1]);
+        struct mw_bytes match = mw_bytes_slice(whole, bounds[0], end - bounds[0]);
         char *plain = undisguise(report->arena, match);
         if (is_sound(indicator, kind, plain)) {
             add(report, limits, kind, place, plain);

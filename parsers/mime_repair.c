@@ -184,7 +184,7 @@ static void swap_blank_line(struct repair *repair, size_t at, size_t next)
     while (blanks > 0 && (copy[at + blanks - 1] == '\n' || copy[at + blanks - 1] == '\r'))
         blanks--;
     memset(copy + at - end, ' ', blanks);
-    memcpy(copy + at - end + blanks, "\r\n" + (2 - end), end);
+    memcpy(copy + at - end + blanks, &"\r\n"[2 - end], end);
 }
 
 /* Reads a block; returns the offset behind it. */

@@ -32,6 +32,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     settings.limits.header_count = 300;
     settings.limits.header_length = 4096;
     settings.limits.time_ms = 0;
+    /* The scanners that need no rules: types, fuzzy hashes, PE facts. */
+    mw_scan_settings_default(&settings.scan);
     struct mw_error error = {0};
     __lsan_disable();
     witness = mw_witness_new(&settings, &error);
