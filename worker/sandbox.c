@@ -21,6 +21,9 @@
 #define UNDER_SANITIZER 1
 #endif
 #endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
 
 /* Files a scan may have open, and bytes it may write to one. */
 enum { OPEN_FILES = 256 };
@@ -38,10 +41,8 @@ static int set_limits(const struct mw_sandbox_settings *settings, struct mw_erro
         {RLIMIT_DATA, settings->memory_max > 0 ? settings->memory_max : RLIM_INFINITY},
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-#ifdef UNDER_SANITIZER
-        if (limits[i].resource == RLIMIT_DATA)
+        if (UNDER_SANITIZER && limits[i].resource == RLIMIT_DATA)
             continue; /* the sanitizer's own memory would count */
-#endif
         struct rlimit limit = {limits[i].value, limits[i].value}, now;
         /* A bound that is already lower stays: it cannot be raised. */
         if (getrlimit(limits[i].resource, &now) == 0 && now.rlim_max < limit.rlim_max)
@@ -272,9 +273,9 @@ static int add_rules(scmp_filter_ctx filter)
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_exec);
     /* abort(3) raises a signal in itself. */
-    struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+    struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
-    struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, 0);
+    struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, 0, 0);
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, own);
     return result;
 }
@@ -323,9 +324,8 @@ int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena
                                   "workers run as only",
                                   error) != 0)
         return error->code;
-#ifdef UNDER_SANITIZER
-    return 0; /* its runtime makes calls at exit that the filter forbids */
-#else
+    if (UNDER_SANITIZER)
+        return 0; /* its runtime makes calls at exit that the filter forbids */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int calls = confine_calls(error);
     if (calls > 0)
@@ -333,5 +333,4 @@ int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena
                             "this kernel has no seccomp filters: any system call can be made",
                             error);
     return calls;
-#endif
 }
