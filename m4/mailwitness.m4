@@ -49,8 +49,9 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
     [AS_HELP_STRING([--enable-sanitizers], [build under ASan and UBSan])],
     [], [enable_sanitizers=no])
   AC_ARG_ENABLE([fuzzers],
-    [AS_HELP_STRING([--enable-fuzzers], [build the fuzzers (with CC=clang)])],
+    [AS_HELP_STRING([--enable-fuzzers], [build the fuzzers, under the sanitizers (with CC=clang)])],
     [], [enable_fuzzers=no])
+  AS_IF([test "x$enable_fuzzers" = xyes], [enable_sanitizers=yes])
   for mw_flag in -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
       -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wvla; do
     MW_TRY_FLAG([MW_WARNINGS], [$mw_flag])
@@ -59,9 +60,11 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
   AS_IF([test "x$enable_sanitizers" = xyes], [
     MW_HARDENING="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
   ], [
-    for mw_flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
-        "-fPIE -pie" "-Wl,-z,relro" "-Wl,-z,now"; do
+    for mw_flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE; do
       MW_TRY_FLAG([MW_HARDENING], [$mw_flag])
+    done
+    for mw_flag in -pie -Wl,-z,relro -Wl,-z,now; do
+      MW_TRY_FLAG([MW_HARDENING_LDFLAGS], [$mw_flag])
     done
     MW_HARDENING_CPPFLAGS="-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"
   ])
@@ -74,5 +77,6 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
   AC_SUBST([MW_WARNINGS])
   AC_SUBST([MW_HARDENING])
   AC_SUBST([MW_HARDENING_CPPFLAGS])
+  AC_SUBST([MW_HARDENING_LDFLAGS])
   AC_SUBST([MW_FUZZ])
 ])
