@@ -44,12 +44,21 @@ struct mw_config_redis {
 /* What is done with a message, and the words of a refusal. */
 struct mw_config_milter {
     struct mw_texts listen;
-    const char *socket_mode, *user, *pid_file;
-    unsigned mode;                                                       /* 0 observe, 1 act */
-    unsigned clean, suspicious, malicious, unscanned, failed, too_large; /* enum mw_action */
+    const char *socket_mode, *socket_group, *user, *pid_file, *control;
+    size_t memory_max, core_size;
+    unsigned queue_ms, grace_ms;
+    unsigned mode;                                    /* 0 observe, 1 act */
+    unsigned clean, suspicious, malicious, unscanned; /* enum mw_action */
     const char *reject_text, *tempfail_text;
     const char *header_prefix;
     bool sender_new_header;
+};
+
+/* What is done when something failed (milter/failure.h): enum mw_action from
+ * MW_ACTION_TAG on. */
+struct mw_config_failure {
+    unsigned too_large, worker_crashed, scan_timed_out, report_unsound, limit, engine_missing,
+        store, queue_full, internal;
 };
 
 struct mw_config {
@@ -62,6 +71,7 @@ struct mw_config {
     struct mw_config_redis redis;
     struct mw_config_milter milter;
     const char *metrics_listen; /* HOST:PORT; NULL: no metrics over HTTP */
+    struct mw_config_failure failure;
 };
 
 /*

@@ -10,6 +10,9 @@ static const char *const modes[] = {"observe", "act", NULL};
 static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
                                       "tempfail", "reject", "discard", NULL};
 
+/* None of these loses mail or passes it as clean. */
+static const char *const remedies[] = {"tag", "quarantine", "tempfail", "reject", NULL};
+
 static const double TERA = 1099511627776.0;
 
 #define AT(member) offsetof(struct mw_config, member)
@@ -36,8 +39,20 @@ const struct mw_option mw_options[] = {
     TEXTS("milter", "listen", milter.listen, "unix:/run/mailwitness/milter.sock",
           "sockets for the mail server: unix:PATH, inet:PORT@HOST; several in brackets"),
     TEXT("milter", "socket_mode", milter.socket_mode, "0660", "permissions of unix sockets"),
+    TEXT("milter", "socket_group", milter.socket_group, NULL,
+         "group of unix sockets, as the mail server's"),
     TEXT("milter", "user", milter.user, NULL, "user to become, when started as root"),
     TEXT("milter", "pid_file", milter.pid_file, NULL, "file to write the process id to"),
+    TEXT("milter", "control", milter.control, "/run/mailwitness/control.sock",
+         "socket for mailwitness status, stats and reload; empty for none"),
+    KIND("milter", "memory_max", MW_OPTION_SIZE, milter.memory_max, "1g", 1048576, TERA,
+         "bytes of messages held at once; what comes beyond meets failure.queue_full"),
+    KIND("milter", "queue_time", MW_OPTION_TIME, milter.queue_ms, "60s", 100, 3600000,
+         "how long a message waits for a free worker before it meets failure.queue_full"),
+    KIND("milter", "grace", MW_OPTION_TIME, milter.grace_ms, "30s", 0, 3600000,
+         "how long messages under way may take to finish when the daemon is told to end"),
+    KIND("milter", "core_size", MW_OPTION_SIZE, milter.core_size, "0", 0, TERA,
+         "bytes of a core file, should the daemon crash"),
     NAME("milter", "mode", milter.mode, "observe", modes,
          "observe does everything but touch mail; act does what is said below"),
     NAME("milter", "clean", milter.clean, "accept", actions, "what is done with clean mail"),
@@ -45,10 +60,6 @@ const struct mw_option mw_options[] = {
     NAME("milter", "malicious", milter.malicious, "reject", actions, "with malicious mail"),
     NAME("milter", "unscanned", milter.unscanned, "tag", actions,
          "with mail in which something could not be scanned"),
-    NAME("milter", "failed", milter.failed, "tempfail", actions,
-         "with mail whose worker died, hung or could not be reached"),
-    NAME("milter", "too_large", milter.too_large, "tag", actions,
-         "with mail above limits.message_size; it is never scanned in part"),
     TEXT("milter", "reject_text", milter.reject_text, "5.7.1 refused: ${verdict} (${id})",
          "the words of a refusal; ${id}, ${verdict}, ${finding} are filled in"),
     TEXT("milter", "tempfail_text", milter.tempfail_text, "4.7.1 try again later (${id})",
@@ -57,6 +68,25 @@ const struct mw_option mw_options[] = {
          "how the headers of a tag begin; any that arrive are removed"),
     BOOL("milter", "sender_new_header", milter.sender_new_header, "true",
          "tell in a header whether the sender was never seen before"),
+
+    NAME("failure", "too_large", failure.too_large, "tag", remedies,
+         "with mail above limits.message_size; it is never scanned in part"),
+    NAME("failure", "worker_crashed", failure.worker_crashed, "tempfail", remedies,
+         "with mail that ended two workers"),
+    NAME("failure", "scan_timed_out", failure.scan_timed_out, "tempfail", remedies,
+         "with mail that took longer than limits.time"),
+    NAME("failure", "report_unsound", failure.report_unsound, "tempfail", remedies,
+         "with mail of which a worker gave a report that is none"),
+    NAME("failure", "limit", failure.limit, "tag", remedies,
+         "with mail in which a limit kept something from being opened"),
+    NAME("failure", "engine_missing", failure.engine_missing, "tag", remedies,
+         "with mail that a configured engine could not scan, or when none is configured"),
+    NAME("failure", "store", failure.store, "tempfail", remedies,
+         "with mail whose results neither Redis nor the spool could take"),
+    NAME("failure", "queue_full", failure.queue_full, "tempfail", remedies,
+         "with mail for which there is no memory or no free worker"),
+    NAME("failure", "internal", failure.internal, "tempfail", remedies,
+         "with mail on which the daemon itself failed, out of descriptors as an example"),
 
     KIND("workers", "count", MW_OPTION_COUNT, workers.count, "0", 0, 1024,
          "worker processes; 0 for one a processor"),

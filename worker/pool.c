@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "parsers/parse.h"
 #include "scanners/hash.h"
 #include "worker/wire.h"
 
@@ -249,13 +250,32 @@ static void end_worker(struct generation *generation, int pid)
     mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
 }
 
+/* As mw_wire_receive, with a tick now and then. */
+static int receive_ticking(int reply, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
+                           const struct mw_pool_wait *wait, struct mw_error *error)
+{
+    if (!wait || wait->tick_ms == 0)
+        return mw_wire_receive(reply, wire, fds, count, timeout_ms, error);
+    int64_t late = timeout_ms < 0 ? INT64_MAX : mw_parse_clock_us() / 1000 + timeout_ms;
+    for (;;) {
+        int64_t left = late - mw_parse_clock_us() / 1000;
+        bool last = left <= (int64_t)wait->tick_ms;
+        int step = last ? (left > 0 ? (int)left : 0) : (int)wait->tick_ms;
+        int code = mw_wire_receive(reply, wire, fds, count, step, error);
+        if (code != MW_ERR_TIMEOUT || last)
+            return code;
+        wait->tick(wait->user);
+    }
+}
+
 /* Waits for the worker's two messages. */
 static struct mw_report *await_report(struct mw_pool *pool, struct generation *generation,
-                                      int reply, struct mw_error *error)
+                                      int reply, const struct mw_pool_wait *wait,
+                                      struct mw_error *error)
 {
     struct mw_wire started = {0}, result = {0};
     int fd = -1,
-        code = mw_wire_receive(reply, &started, NULL, 0, (int)pool->settings.queue_ms, error);
+        code = receive_ticking(reply, &started, NULL, 0, (int)pool->settings.queue_ms, wait, error);
     if (code == MW_ERR_TIMEOUT)
         mw_fail(error, MW_ERR_BUSY, "no worker was free within %u ms", pool->settings.queue_ms);
     if (code == MW_ERR_MISSING)
@@ -264,7 +284,7 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
         return NULL;
     int wait_ms =
         generation->time_ms > 0 ? (int)generation->time_ms + MW_CREW_GRACE_MS + SPARE_MS : -1;
-    code = mw_wire_receive(reply, &result, &fd, 1, wait_ms, error);
+    code = receive_ticking(reply, &result, &fd, 1, wait_ms, wait, error);
     if (code == 0)
         return mw_wire_unpack(fd, pool->settings.result_max, error);
     if (code == MW_ERR_TIMEOUT) {
@@ -280,6 +300,12 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
 struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
                                   struct mw_error *error)
 {
+    return mw_pool_examine_ticking(pool, message, NULL, error);
+}
+
+struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_memfile *message,
+                                          const struct mw_pool_wait *wait, struct mw_error *error)
+{
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         mw_fail_errno(error, "cannot ask a worker");
@@ -288,7 +314,8 @@ struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile 
     struct generation *generation = use_current(pool);
     int sent = send_job(generation, message, ends[1], error);
     close(ends[1]);
-    struct mw_report *report = sent == 0 ? await_report(pool, generation, ends[0], error) : NULL;
+    struct mw_report *report =
+        sent == 0 ? await_report(pool, generation, ends[0], wait, error) : NULL;
     close(ends[0]);
     give_back(pool, generation, report != NULL);
     /* All workers of the generation are gone: the next message gets a new one. */

@@ -50,6 +50,18 @@ void mw_pool_free(struct mw_pool *pool);
 struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
                                   struct mw_error *error);
 
+/* What a thread does while it waits for a report: tick(user) about every tick_ms, in
+ * the waiting thread. */
+struct mw_pool_wait {
+    unsigned tick_ms;
+    void (*tick)(void *user);
+    void *user;
+};
+
+/* As mw_pool_examine; wait may be NULL. */
+struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_memfile *message,
+                                          const struct mw_pool_wait *wait, struct mw_error *error);
+
 /*
  * The report of a message that mw_pool_examine could not get one for: its size and
  * hashes, verdict unscanned, and why, named worker.busy, worker.timeout,
