@@ -1,6 +1,8 @@
 /* file: the filter's file mapped, grown, flushed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -55,30 +57,74 @@ static int first_header(struct mw_bloom_header *header, uint64_t capacity, doubl
                               error);
 }
 
+/* Tells why no file can be made at path, and what to do. */
+static int fail_create(struct mw_error *error, const char *path)
+{
+    int why = errno;
+    char *copy = strdup(path);
+    const char *folder = copy ? dirname(copy) : "";
+    if (why == ENOENT)
+        mw_fail(error, MW_ERR_MISSING,
+                "cannot create %s: there is no folder %s; make it, owned by the user who writes "
+                "the filter",
+                path, folder);
+    else if (why == EACCES || why == EROFS)
+        mw_fail(error, MW_ERR_SYSTEM, "cannot create %s: user %u may not write to the folder %s",
+                path, (unsigned)geteuid(), folder);
+    else if (why == EEXIST)
+        mw_fail(error, MW_ERR_BUSY, "%s exists already: remove it, or use another name", path);
+    else {
+        errno = why;
+        fail_file(error, path, "create");
+    }
+    free(copy);
+    return error->code;
+}
+
+/* Puts a whole new filter into fd. */
+static int fill_new(int fd, struct mw_bloom_header *header)
+{
+    uint64_t size = MW_BLOOM_DATA_AT + layer_size(&header->layer[0]);
+    /* Space is reserved now: a write to a mapping that finds the disk full kills. */
+    errno = posix_fallocate(fd, 0, (off_t)size);
+    if (errno != 0 || fchmod(fd, 0640) != 0 || write_header(fd, header) != 0)
+        return -1;
+    header->generation++;
+    return write_header(fd, header);
+}
+
+/* Writes the folder's entry for path to disk. */
+static int sync_folder(const char *path)
+{
+    char *copy = strdup(path);
+    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int result = fd >= 0 ? fsync(fd) : -1;
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return result;
+}
+
 int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct mw_error *error)
 {
     struct mw_bloom_header header;
+    char *draft = NULL;
     if (first_header(&header, capacity, fp_rate, error) != 0)
         return error->code;
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0 && errno == EEXIST)
-        return mw_fail(error, MW_ERR_BUSY, "%s exists already: remove it, or use another name",
-                       path);
-    if (fd < 0)
-        return fail_file(error, path, "create");
-    uint64_t size = MW_BLOOM_DATA_AT + layer_size(&header.layer[0]);
-    /* Space is reserved now: a write to a mapping that finds the disk full kills. */
-    int reserved = posix_fallocate(fd, 0, (off_t)size);
-    errno = reserved;
-    int result = reserved == 0 ? write_header(fd, &header) : -1;
-    header.generation++;
+    /* Made under another name: under its own it is whole, or not there. */
+    if (asprintf(&draft, "%s.XXXXXX", path) < 0)
+        return mw_fail_errno(error, "cannot create %s", path);
+    int fd = mkostemp(draft, O_CLOEXEC);
+    int result = fd >= 0 && fill_new(fd, &header) == 0 && link(draft, path) == 0 ? 0 : -1;
     if (result == 0)
-        result = write_header(fd, &header);
-    if (result != 0) {
-        fail_file(error, path, "create");
-        unlink(path);
+        sync_folder(path);
+    else
+        fail_create(error, path);
+    if (fd >= 0) {
+        unlink(draft);
+        close(fd);
     }
-    close(fd);
+    free(draft);
     return result == 0 ? 0 : error->code;
 }
 
@@ -116,9 +162,13 @@ static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header
         return error->code;
     next->offset = last->offset + layer_size(last);
     int reserved = posix_fallocate(filter->fd, (off_t)next->offset, (off_t)layer_size(next));
-    errno = reserved;
-    if (reserved != 0)
+    if (reserved != 0) {
+        /* What could be reserved of it goes back. */
+        if (ftruncate(filter->fd, (off_t)next->offset) != 0)
+            reserved = errno;
+        errno = reserved;
         return fail_file(error, filter->path, "grow");
+    }
     header->layers++;
     header->generation++;
     return 0;
@@ -274,6 +324,14 @@ static void prepare_locks(struct mw_filter *filter)
     pthread_cond_init(&filter->end, NULL);
 }
 
+static void fail_open(struct mw_error *error, const char *path)
+{
+    int code = errno == ENOENT ? MW_ERR_MISSING : MW_ERR_SYSTEM;
+    mw_fail_errno(error, "cannot open the filter %s", path);
+    if (error)
+        error->code = code;
+}
+
 struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access, int sync_ms,
                                  struct mw_error *error)
 {
@@ -288,7 +346,7 @@ struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access,
     filter->sync_ms = sync_ms;
     filter->fd = open(path, (access == MW_FILTER_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (filter->fd < 0)
-        mw_fail_errno(error, "cannot open the filter %s", path);
+        fail_open(error, path);
     else if (take_lock(filter, error) == 0 && read_header(filter, error) == 0 &&
              start(filter, error) == 0)
         return filter;

@@ -164,22 +164,36 @@ static uint64_t count_bits(const struct mw_filter *filter, unsigned layer)
     return set;
 }
 
-void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
+/* Bits set, when values were added to a shape. */
+static double bits_for(const struct mw_bloom_shape *shape, double values)
+{
+    double all = (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
+    return -all * expm1(-values * MW_BLOOM_WORDS * shape->bits / all);
+}
+
+/* And back. */
+static double values_for(const struct mw_bloom_shape *shape, double bits)
+{
+    double all = (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
+    return bits < all ? -all / (MW_BLOOM_WORDS * shape->bits) * log1p(-bits / all)
+                      : (double)shape->capacity * 100;
+}
+
+static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool count)
 {
     double bits = 0, set = 0, none = 1, estimated = 0;
     info->layers = atomic_load(&filter->layers);
     info->values = 0;
     for (unsigned i = 0; i < info->layers; i++) {
         const struct mw_bloom_shape *shape = &filter->header.layer[i].shape;
-        double all = (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
-        double full = (double)count_bits(filter, i);
-        double here = full < all ? -all / (MW_BLOOM_WORDS * shape->bits) * log1p(-full / all)
-                                 : (double)shape->capacity * 100;
-        bits += all;
+        uint64_t values = atomic_load(&filter->counts[i]);
+        double full = count ? (double)count_bits(filter, i) : bits_for(shape, (double)values);
+        double here = count ? values_for(shape, full) : (double)values;
+        bits += (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
         set += full;
         estimated += here;
         none *= 1 - mw_bloom_expected_rate(shape, (uint64_t)here);
-        info->values += atomic_load(&filter->counts[i]);
+        info->values += values;
     }
     info->estimated = (uint64_t)llround(estimated);
     info->fill = set / bits;
@@ -193,6 +207,30 @@ void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
     info->file_size = MW_BLOOM_DATA_AT;
     for (unsigned i = 0; i < info->layers; i++)
         info->file_size += filter->map_size[i];
+}
+
+void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
+{
+    describe(filter, info, true);
+}
+
+void mw_filter_get_counts(struct mw_filter *filter, struct mw_filter_info *info)
+{
+    describe(filter, info, false);
+}
+
+int mw_filter_check(const struct mw_filter *filter, uint64_t capacity, double fp_rate,
+                    struct mw_error *error)
+{
+    const struct mw_bloom_header *header = &filter->header;
+    if (header->capacity == capacity && fabs(header->fp_rate - fp_rate) < 1e-12)
+        return 0;
+    return mw_fail(error, MW_ERR_INPUT,
+                   "%s was made for %llu values at a rate of %g, not for %llu at %g: say that in "
+                   "the configuration (it grows by itself), or move the file away and make "
+                   "another with 'mailwitness bloom rebuild'",
+                   filter->path, (unsigned long long)header->capacity, header->fp_rate,
+                   (unsigned long long)capacity, fp_rate);
 }
 
 static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned layer,

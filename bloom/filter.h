@@ -25,10 +25,10 @@ int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct
 
 /*
  * Opens a file. One writer at a time (MW_ERR_BUSY names the file otherwise), any
- * number of readers beside it. sync_ms: MW_FILTER_SYNC_ALWAYS acknowledges an add
- * when it is on disk, threads sharing a flush; a positive number flushes so often
- * in a thread of its own; what is not flushed yet survives a killed process, and
- * is what a power cut may lose. NULL with error naming the file and the remedy.
+ * number of readers beside it. MW_ERR_MISSING: there is no such file. sync_ms:
+ * MW_FILTER_SYNC_ALWAYS acknowledges an add when it is on disk, threads sharing a flush; a positive
+ * number flushes so often in a thread of its own; what is not flushed yet survives a killed
+ * process, and is what a power cut may lose. NULL with error naming the file and the remedy.
  */
 struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access, int sync_ms,
                                  struct mw_error *error);
@@ -73,6 +73,15 @@ struct mw_filter_info {
 
 /* Counts bits: reads the whole file. */
 void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info);
+
+/* The same from the counters: cheap; fill and expected_rate are what so many values
+ * lead to, estimated is values. Any thread. */
+void mw_filter_get_counts(struct mw_filter *filter, struct mw_filter_info *info);
+
+/* Whether the filter was made for capacity and fp_rate; MW_ERR_INPUT names the file,
+ * what differs and the remedy. */
+int mw_filter_check(const struct mw_filter *filter, uint64_t capacity, double fp_rate,
+                    struct mw_error *error);
 
 /*
  * Adds all of from to into: both must have the same capacity, rate and seed

@@ -18,6 +18,7 @@ struct loading {
     struct mw_config *config;
     struct mw_arena *arena;
     struct mw_texts *mistakes;
+    bool filters_given; /* there is a section filter, even an empty one */
 };
 
 static void mistake(struct loading *loading, const config_setting_t *setting, const char *section,
@@ -135,6 +136,23 @@ static void set_defaults(const struct mw_option *options, size_t count, void *ob
             mw_option_set(&options[i], object, arena, options[i].initial, &error);
 }
 
+/* An element of a list, with its defaults. */
+static void *new_element(struct mw_config *config, const struct mw_named_section *section,
+                         const char *name)
+{
+    void *element = mw_arena_alloc(config->arena, section->size);
+    *(const char **)element = mw_arena_dup(config->arena, name);
+    set_defaults(section->options, section->option_count, element, config->arena);
+    return element;
+}
+
+static void keep_element(struct mw_config *config, const struct mw_named_section *section,
+                         const void *element)
+{
+    void *list = (unsigned char *)config + section->offset;
+    memcpy(mw_list_add(config->arena, list, section->size), element, section->size);
+}
+
 static void read_named(struct loading *loading, const struct mw_named_section *section,
                        const config_setting_t *group)
 {
@@ -149,16 +167,13 @@ static void read_named(struct loading *loading, const struct mw_named_section *s
                                     section->example));
             continue;
         }
-        void *element = mw_arena_alloc(arena, section->size);
-        *(const char **)element = mw_arena_dup(arena, name);
-        set_defaults(section->options, section->option_count, element, arena);
+        void *element = new_element(loading->config, section, name);
         read_options(loading, section->options, section->option_count, section->section, element,
                      setting);
         const char *wrong = section->finish ? section->finish(arena, element) : NULL;
         if (wrong)
             mistake(loading, setting, section->section, name, wrong);
-        void *list = (unsigned char *)loading->config + section->offset;
-        memcpy(mw_list_add(arena, list, section->size), element, section->size);
+        keep_element(loading->config, section, element);
     }
 }
 
@@ -198,6 +213,7 @@ static void read_section(struct loading *loading, const config_setting_t *sectio
 {
     const char *name = config_setting_name(section);
     const struct mw_named_section *named = find_named(name);
+    loading->filters_given = loading->filters_given || strcmp(name, "filter") == 0;
     if (!named && !is_section(name))
         unknown_section(loading, section);
     else if (!config_setting_is_group(section))
@@ -240,6 +256,31 @@ static void read_file(struct loading *loading)
     config_destroy(&file);
 }
 
+/* A file that says nothing of filters remembers who writes. */
+static void add_default_filter(struct mw_config *config)
+{
+    const struct mw_named_section *section = find_named("filter");
+    void *element = new_element(config, section, section->example);
+    section->finish(config->arena, element);
+    keep_element(config, section, element);
+}
+
+/* Two filters cannot write one file. */
+static void check_filter_files(struct loading *loading)
+{
+    const struct mw_config *config = loading->config;
+    for (size_t i = 0; i < config->filters.count; i++) {
+        const struct mw_tracked_settings *one = &config->filters.items[i];
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(config->filters.items[j].file, one->file) == 0)
+                mw_texts_add(loading->arena, loading->mistakes,
+                             mw_arena_printf(loading->arena,
+                                             "%s: filter.%s: has the same file as '%s': %s",
+                                             loading->path, one->name,
+                                             config->filters.items[j].name, one->file));
+    }
+}
+
 struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
                                  struct mw_texts *mistakes)
 {
@@ -247,10 +288,12 @@ struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
     struct mw_config *config = mw_arena_alloc(own, sizeof *config);
     config->arena = own;
     set_defaults(mw_options, mw_option_count, config, own);
-    if (!path)
-        return config;
-    struct loading loading = {path, config, arena, mistakes};
-    read_file(&loading);
+    struct loading loading = {path, config, arena, mistakes, .filters_given = false};
+    if (path)
+        read_file(&loading);
+    if (!loading.filters_given)
+        add_default_filter(config);
+    check_filter_files(&loading);
     if (mistakes->count == 0)
         return config;
     mw_config_free(config);
@@ -324,8 +367,6 @@ static void dump_named(FILE *out, const struct mw_named_section *named,
     const unsigned char *member = (const unsigned char *)config + named->offset;
     MW_LIST(unsigned char) list;
     memcpy(&list, member, sizeof list);
-    if (list.count == 0)
-        return;
     fprintf(out, "%s: {\n", named->section);
     for (size_t i = 0; i < list.count; i++) {
         const unsigned char *element = list.items + i * named->size;

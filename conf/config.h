@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bloom/settings.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/report.h"
@@ -21,15 +22,6 @@ struct mw_config_workers {
     unsigned sandbox; /* enum mw_sandbox_mode */
     const char *user;
     const char *scratch;
-};
-
-/* One filter: a section in the section filter. */
-struct mw_config_filter {
-    const char *name, *source, *file;
-    uint64_t capacity;
-    double fp_rate;
-    const char *sync;
-    bool strip_plus_tag;
 };
 
 struct mw_config_redis {
@@ -67,7 +59,7 @@ struct mw_config {
     struct mw_limits limits;
     struct mw_scan_settings scan;
     struct mw_config_workers workers;
-    MW_LIST(struct mw_config_filter) filters;
+    MW_LIST(struct mw_tracked_settings) filters; /* one a section in the section filter */
     struct mw_config_redis redis;
     struct mw_config_milter milter;
     const char *metrics_listen; /* HOST:PORT; NULL: no metrics over HTTP */

@@ -1,4 +1,6 @@
 /* options: every option there is, once. */
+#include "bloom/source.h"
+#include "bloom/tracked.h"
 #include "conf/option.h"
 
 static const char *const targets[] = {"stderr", "syslog", "journal", NULL};
@@ -185,12 +187,13 @@ const struct mw_option mw_options[] = {
 const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 
 #undef AT
-#define AT(member) offsetof(struct mw_config_filter, member)
+#define AT(member) offsetof(struct mw_tracked_settings, member)
 
 static const struct mw_option filter_options[] = {
     TEXT("filter", "source", source, "from",
-         "what is remembered: from, reply-to, sender, envelope-from, sender-domain, "
-         "attachment-sha256, filename, or header:NAME"),
+         "what is remembered: from, reply-to, sender, return-path, to, cc, envelope-from, "
+         "envelope-to, sender-domain, envelope-domain, client, client-name, helo, message-id, "
+         "attachment-sha256, filename, url, url-host, domain, or header:NAME"),
     TEXT("filter", "file", file, NULL,
          "its file, made when it is not there; NAME.filter in the state folder without one"),
     KIND("filter", "capacity", MW_OPTION_BIG, capacity, "50m", 1, 1099511627776.0,
@@ -198,16 +201,24 @@ static const struct mw_option filter_options[] = {
     KIND("filter", "fp_rate", MW_OPTION_REAL, fp_rate, "0.001", 1e-8, 0.5,
          "share of unknown values taken for known"),
     TEXT("filter", "sync", sync, "everysec",
-         "always, everysec, or seconds: what a power cut loses"),
-    BOOL("filter", "strip_plus_tag", strip_plus_tag, "false", "user+tag is user"),
+         "always, everysec, or seconds: what a power cut may lose"),
+    BOOL("filter", "strip_plus_tag", strip_plus_tag, "false",
+         "addresses: user+tag@domain is user@domain"),
 };
 
 /* Without a file of its own a filter lies in the state folder. */
 static const char *finish_filter(struct mw_arena *arena, void *element)
 {
-    struct mw_config_filter *filter = element;
+    struct mw_tracked_settings *filter = element;
+    struct mw_error error = {0};
+    struct mw_source source;
+    int sync_ms;
     if (!filter->file)
         filter->file = mw_arena_printf(arena, MW_STATE_FOLDER "/%s.filter", filter->name);
+    if (mw_source_find(&source, filter->source, &error) != 0)
+        return mw_arena_printf(arena, "source: %s", error.text);
+    if (mw_tracked_sync(filter->sync, &sync_ms, &error) != 0)
+        return mw_arena_printf(arena, "sync: %s", error.text);
     return NULL;
 }
 
@@ -220,6 +231,7 @@ static const char *finish_filter(struct mw_arena *arena, void *element)
 
 const struct mw_named_section mw_named_sections[] = {
     NAMED("filter", "from", filters, filter_options, finish_filter,
-          "A memory of what was ever seen; as many as you like."),
+          "Memories of what was ever seen, as many as you like. Without this section there is\n"
+          "# one, called from, with the defaults below; an empty section has none."),
 };
 const size_t mw_named_section_count = sizeof mw_named_sections / sizeof *mw_named_sections;

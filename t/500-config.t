@@ -54,7 +54,21 @@ for my $case (['1k', 1024], ['2m', 2 << 20], ['4096', 4096], ['1g', 1 << 30]) {
 }
 check("filter: { from: { capacity = \"5m\"; }; };\n", 'filter.conf');
 like(scalar qx($mailwitness config dump $dir/filter.conf), qr{file = "/.*/mailwitness/from[.]filter";}, 'a filter without a file lies in the state folder');
+($said, $status) = check(<<'END');
+filter: { a: { source = "form"; };
+  b: { sync = "sometimes"; file = "/x/y"; };
+  c: { source = "header:"; file = "/x/y"; }; };
+END
+is_deeply([$status, split /\n/, $said], [1,
+    "test.conf:1: filter.a: source: 'form' is no source; did you mean 'from'?",
+    "test.conf:2: filter.b: sync: 'sometimes' is none of always, everysec, or seconds from 0.01 to 3600",
+    "test.conf:3: filter.c: source: 'header:' names no header field; it is written as in header:List-Id",
+    "test.conf: filter.c: has the same file as 'b': /x/y",
+], 'what a filter is told is checked too');
 my $dump = qx($mailwitness config dump);
+like($dump, qr{^filter: \{\nfrom: \{\n    source = "from";\n    file = "/.*/from[.]filter";}m, 'senders are remembered without being asked for');
+check("filter: { };\n", 'none.conf');
+unlike(scalar qx($mailwitness config dump $dir/none.conf), qr{from: \{}, 'unless the section filter is empty');
 ($said, $status) = check($dump, 'dump.conf');
 is($status, 0, 'what dump writes is a sound file') or diag($said);
 is(scalar qx($mailwitness config dump $dir/dump.conf), $dump, '... that means the same');

@@ -294,7 +294,8 @@ static void test_mistakes(void)
     tap_ok(mw_filter_create(path_of("x"), 0, 0.1, &error) == MW_ERR_INPUT, "so is no capacity");
     tap_ok(mw_filter_create(path_of("x"), 10, 0.9, &error) == MW_ERR_INPUT,
            "and a rate out of bounds");
-    tap_ok(mw_filter_create("/nonexistent/x", 10, 0.1, &error) == MW_ERR_SYSTEM,
+    tap_ok(mw_filter_create("/nonexistent/x", 10, 0.1, &error) == MW_ERR_MISSING &&
+               strstr(error.text, "there is no folder /nonexistent; make it"),
            "and a folder that is not there");
 }
 

@@ -1,0 +1,196 @@
+/* tracked: the filters of a configuration. */
+#include "bloom/tracked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bloom/source.h"
+#include "core/suggest.h"
+
+struct tracked {
+    struct mw_tracked_settings settings;
+    struct mw_source source;
+    struct mw_filter *filter;
+};
+
+struct mw_tracked {
+    struct mw_arena *arena;
+    struct tracked *items;
+    size_t count;
+};
+
+int mw_tracked_sync(const char *text, int *sync_ms, struct mw_error *error)
+{
+    enum { MOST = 3600 };
+    char *end;
+    if (strcmp(text, "always") == 0) {
+        *sync_ms = MW_FILTER_SYNC_ALWAYS;
+        return 0;
+    }
+    if (strcmp(text, "everysec") == 0) {
+        *sync_ms = 1000;
+        return 0;
+    }
+    double seconds = strtod(text, &end);
+    if (end != text && strcmp(end, "s") == 0)
+        end++;
+    if (end == text || *end != '\0' || !(seconds >= 0.01 && seconds <= MOST))
+        return mw_fail(error, MW_ERR_INPUT,
+                       "'%s' is none of always, everysec, or seconds from 0.01 to %d", text, MOST);
+    *sync_ms = (int)(seconds * 1000);
+    return 0;
+}
+
+static void copy_settings(struct mw_arena *arena, struct mw_tracked_settings *to,
+                          const struct mw_tracked_settings *from)
+{
+    *to = *from;
+    to->name = mw_arena_dup(arena, from->name);
+    to->source = mw_arena_dup(arena, from->source);
+    to->file = mw_arena_dup(arena, from->file);
+    to->sync = mw_arena_dup(arena, from->sync);
+}
+
+/* Two filters must not share a name, for the report, or a file, for its lock. */
+static int check_apart(const struct mw_tracked *tracked, const struct tracked *one,
+                       struct mw_error *error)
+{
+    for (const struct tracked *other = tracked->items; other < one; other++) {
+        if (strcmp(other->settings.name, one->settings.name) == 0)
+            return mw_fail(error, MW_ERR_INPUT, "there are two filters called '%s'",
+                           one->settings.name);
+        if (strcmp(other->settings.file, one->settings.file) == 0)
+            return mw_fail(error, MW_ERR_INPUT,
+                           "the filters '%s' and '%s' have the same file %s: give each its own",
+                           other->settings.name, one->settings.name, one->settings.file);
+    }
+    return 0;
+}
+
+static int open_file(struct tracked *one, int sync_ms, struct mw_error *error)
+{
+    const struct mw_tracked_settings *settings = &one->settings;
+    struct mw_error why = {0};
+    one->filter = mw_filter_open(settings->file, MW_FILTER_WRITE, sync_ms, &why);
+    if (!one->filter && why.code == MW_ERR_MISSING &&
+        mw_filter_create(settings->file, settings->capacity, settings->fp_rate, &why) == 0)
+        one->filter = mw_filter_open(settings->file, MW_FILTER_WRITE, sync_ms, &why);
+    if (one->filter &&
+        mw_filter_check(one->filter, settings->capacity, settings->fp_rate, &why) == 0)
+        return 0;
+    return mw_fail(error, why.code, "filter '%s': %s", settings->name, why.text);
+}
+
+static int open_one(const struct mw_tracked *tracked, struct tracked *one, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    int sync_ms = 0;
+    if (check_apart(tracked, one, error) != 0)
+        return error->code;
+    if (mw_source_find(&one->source, one->settings.source, &why) != 0)
+        return mw_fail(error, why.code, "filter '%s': source %s", one->settings.name, why.text);
+    if (mw_tracked_sync(one->settings.sync, &sync_ms, &why) != 0)
+        return mw_fail(error, why.code, "filter '%s': sync %s", one->settings.name, why.text);
+    return open_file(one, sync_ms, error);
+}
+
+struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, size_t count,
+                                   struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_tracked *tracked = mw_arena_alloc(arena, sizeof *tracked);
+    tracked->arena = arena;
+    tracked->items = mw_arena_alloc(arena, count * sizeof *tracked->items);
+    for (size_t i = 0; i < count; i++) {
+        struct tracked *one = &tracked->items[tracked->count++];
+        copy_settings(arena, &one->settings, &settings[i]);
+        if (open_one(tracked, one, error) != 0) {
+            mw_tracked_close(tracked);
+            return NULL;
+        }
+    }
+    return tracked;
+}
+
+void mw_tracked_close(struct mw_tracked *tracked)
+{
+    if (!tracked)
+        return;
+    for (size_t i = 0; i < tracked->count; i++)
+        mw_filter_close(tracked->items[i].filter);
+    mw_arena_free(tracked->arena);
+}
+
+/* Shows the values to one filter; tells in the report whether any was new. */
+static int witness_one(const struct tracked *one, struct mw_report *report, struct mw_error *error)
+{
+    struct mw_texts values = {0};
+    int result = 0;
+    bool any = false, any_new = false;
+    mw_source_collect(&one->source, report, report->arena, &values);
+    for (size_t i = 0; i < values.count; i++) {
+        bool is_new = false;
+        const char *value = mw_normalise(report->arena, mw_source_normal(&one->source),
+                                         values.items[i], one->settings.strip_plus_tag);
+        if (*value == '\0')
+            continue;
+        int added = mw_filter_add(one->filter, mw_bytes_of(value), &is_new, error);
+        result = added != 0 ? added : result;
+        any = true;
+        any_new = any_new || is_new;
+    }
+    if (any) {
+        struct mw_flag *flag =
+            mw_list_add(report->arena, &report->new_values, sizeof *report->new_values.items);
+        *flag = (struct mw_flag){mw_arena_dup(report->arena, one->settings.name), any_new};
+    }
+    return result;
+}
+
+int mw_tracked_witness(struct mw_tracked *tracked, struct mw_report *report, struct mw_error *error)
+{
+    int result = 0;
+    for (size_t i = 0; i < tracked->count; i++) {
+        int one = witness_one(&tracked->items[i], report, error);
+        result = one != 0 ? one : result;
+    }
+    return result;
+}
+
+int mw_tracked_seen(const struct mw_tracked *tracked, const char *name, const char *value,
+                    bool *seen, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    const char **names = mw_arena_alloc(arena, (tracked->count + 1) * sizeof *names);
+    const struct tracked *found = NULL;
+    for (size_t i = 0; i < tracked->count; i++) {
+        names[i] = tracked->items[i].settings.name;
+        if (strcmp(names[i], name) == 0)
+            found = &tracked->items[i];
+    }
+    const char *near = found ? NULL : mw_suggest(name, names, tracked->count);
+    if (found)
+        *seen = mw_filter_seen(found->filter,
+                               mw_bytes_of(mw_normalise(arena, mw_source_normal(&found->source),
+                                                        value, found->settings.strip_plus_tag)));
+    else
+        mw_fail(error, MW_ERR_MISSING, "there is no filter '%s'%s%s%s", name,
+                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    mw_arena_free(arena);
+    return found ? 0 : MW_ERR_MISSING;
+}
+
+size_t mw_tracked_count(const struct mw_tracked *tracked)
+{
+    return tracked->count;
+}
+
+void mw_tracked_get_state(const struct mw_tracked *tracked, size_t index,
+                          struct mw_tracked_state *state)
+{
+    const struct tracked *one = &tracked->items[index];
+    state->name = one->settings.name;
+    state->source = one->settings.source;
+    state->file = one->settings.file;
+    mw_filter_get_counts(one->filter, &state->info);
+}

@@ -1,0 +1,60 @@
+/*
+ * tracked: the filters of a configuration, and what a message shows them.
+ */
+#ifndef MW_BLOOM_TRACKED_H
+#define MW_BLOOM_TRACKED_H
+
+#include "bloom/filter.h"
+#include "bloom/settings.h"
+#include "core/report.h"
+
+struct mw_tracked;
+
+/*
+ * Reads settings->sync: milliseconds, or MW_FILTER_SYNC_ALWAYS. MW_ERR_INPUT tells
+ * what is allowed.
+ */
+int mw_tracked_sync(const char *text, int *sync_ms, struct mw_error *error);
+
+/*
+ * Opens every filter for writing, making files that are not there (their folder must
+ * be). NULL with error naming file and remedy: a wrong setting, two filters with one
+ * file or name, a file that is locked, damaged or made for another capacity or rate
+ * than the settings say, a folder that is missing. settings are copied. No filters at
+ * all (count 0) is fine.
+ */
+struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, size_t count,
+                                   struct mw_error *error);
+
+/* Flushes and closes. NULL allowed. */
+void mw_tracked_close(struct mw_tracked *tracked);
+
+/*
+ * Shows the message to every filter: each value of its source is normalised and
+ * remembered; report->new_values gets NAME: true when any of them was never seen
+ * before, NAME: false when all were, nothing when there was none. Any thread, each
+ * with a report of its own. On an error (a filter that cannot grow or flush: the last
+ * of them is told) all values have been remembered in memory all the same and
+ * new_values is complete: the message goes on.
+ */
+int mw_tracked_witness(struct mw_tracked *tracked, struct mw_report *report,
+                       struct mw_error *error);
+
+/*
+ * Whether the filter called name has seen value, which is normalised as its source
+ * is; nothing is remembered. Any thread. MW_ERR_MISSING names the nearest filter.
+ */
+int mw_tracked_seen(const struct mw_tracked *tracked, const char *name, const char *value,
+                    bool *seen, struct mw_error *error);
+
+/* How a filter stands; cheap, read from its counters. */
+struct mw_tracked_state {
+    const char *name, *source, *file; /* borrowed from tracked */
+    struct mw_filter_info info;
+};
+
+size_t mw_tracked_count(const struct mw_tracked *tracked);
+void mw_tracked_get_state(const struct mw_tracked *tracked, size_t index,
+                          struct mw_tracked_state *state);
+
+#endif

@@ -1,0 +1,322 @@
+/* unit_tracked: what a message shows to the filters of a configuration. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bloom/normal.h"
+#include "bloom/source.h"
+#include "bloom/tracked.h"
+#include "t/unit/tap.h"
+
+static char folder[] = "/tmp/unit_tracked-XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static struct mw_tracked_settings one(const char *name, const char *source)
+{
+    static char files[16][128];
+    static unsigned next;
+    char *file = files[next++ % 16];
+    snprintf(file, sizeof files[0], "%s/%s.filter", folder, name);
+    return (struct mw_tracked_settings){name, source, file, 1000, 0.001, "everysec", false};
+}
+
+/* Whether name is in new_values: 1 new, 0 known, -1 not there. */
+static int told(const struct mw_report *report, const char *name)
+{
+    for (size_t i = 0; i < report->new_values.count; i++)
+        if (strcmp(report->new_values.items[i].name, name) == 0)
+            return report->new_values.items[i].value;
+    return -1;
+}
+
+static void add_address(struct mw_report *report, struct mw_addresses *list, const char *address)
+{
+    struct mw_address *slot = mw_list_add(report->arena, list, sizeof *list->items);
+    slot->address = address;
+}
+
+static struct mw_report *message(const char *from)
+{
+    struct mw_report *report = mw_report_new();
+    if (from)
+        add_address(report, &report->from, from);
+    return report;
+}
+
+static void witness(struct mw_tracked *tracked, struct mw_report *report)
+{
+    struct mw_error error = {0};
+    if (mw_tracked_witness(tracked, report, &error) != 0)
+        printf("# %s\n", error.text);
+}
+
+static void test_witness(void)
+{
+    struct mw_error error = {0};
+    struct mw_tracked_settings settings[] = {one("from", "from"), one("files", "filename")};
+    struct mw_tracked *tracked = mw_tracked_open(settings, 2, &error);
+    if (!tap_ok(tracked != NULL, "files that are not there are made"))
+        printf("# %s\n", error.text);
+    struct mw_report *first = message("Ana@Example.COM"), *again = message("ana@example.com"),
+                     *nobody = message(NULL);
+    witness(tracked, first);
+    witness(tracked, again);
+    witness(tracked, nobody);
+    tap_is_number(told(first, "from"), 1, "a sender who never wrote is new");
+    tap_is_number(told(again, "from"), 0, "and is not the next time, however written");
+    tap_is_number(told(nobody, "from"), -1, "a message without a value says nothing about it");
+    tap_is_number(told(first, "files"), -1, "each filter for itself");
+    struct mw_report *two = message("ana@example.com");
+    add_address(two, &two->from, "eve@example.com");
+    witness(tracked, two);
+    tap_is_number(told(two, "from"), 1, "one new value among known ones is enough");
+    char *json = mw_report_to_json(two, MW_JSON_LINE, &error);
+    tap_ok(json && strstr(json, "\"new\":{\"from\":true}"), "the report tells it as new.NAME");
+    free(json);
+    bool seen = false;
+    tap_ok(mw_tracked_seen(tracked, "from", " EVE <eve@EXAMPLE.com>", &seen, &error) == 0 && seen,
+           "what was witnessed can be asked for");
+    tap_ok(mw_tracked_seen(tracked, "from", "mallory@example.com", &seen, &error) == 0 && !seen &&
+               mw_tracked_seen(tracked, "from", "mallory@example.com", &seen, &error) == 0 && !seen,
+           "asking remembers nothing");
+    tap_ok(mw_tracked_seen(tracked, "form", "x", &seen, &error) == MW_ERR_MISSING &&
+               strstr(error.text, "did you mean 'from'"),
+           "a filter that is not there gets the nearest name");
+    struct mw_tracked_state state;
+    mw_tracked_get_state(tracked, 0, &state);
+    tap_ok(mw_tracked_count(tracked) == 2 && strcmp(state.name, "from") == 0 &&
+               state.info.values == 2 && state.info.layers == 1 && state.info.fill > 0,
+           "the state of a filter can be read");
+    mw_report_free(first);
+    mw_report_free(again);
+    mw_report_free(nobody);
+    mw_report_free(two);
+    mw_tracked_close(tracked);
+    tracked = mw_tracked_open(settings, 2, &error);
+    struct mw_report *later = message("ana@example.com");
+    witness(tracked, later);
+    tap_is_number(told(later, "from"), 0, "a restart forgets nothing");
+    mw_report_free(later);
+    mw_tracked_close(tracked);
+}
+
+/* A report with a value for each source. */
+static struct mw_report *full_report(void)
+{
+    struct mw_report *report = message("from@a.example");
+    struct mw_arena *arena = report->arena;
+    add_address(report, &report->reply_to, "reply@b.example");
+    add_address(report, &report->sender, "sender@c.example");
+    add_address(report, &report->to, "to@d.example");
+    add_address(report, &report->cc, "cc@e.example");
+    report->envelope.from = "envelope@f.example";
+    mw_texts_add(arena, &report->envelope.to, "recipient@g.example");
+    report->client = (struct mw_client){"mail.h.example", "192.0.2.1"};
+    report->helo = "helo.i.example";
+    report->message_id = "id@j.example";
+    struct mw_header *header = mw_list_add(arena, &report->headers, sizeof *header);
+    *header = (struct mw_header){.name = "Return-Path", .value = "<Bounce@K.example>"};
+    header = mw_list_add(arena, &report->headers, sizeof *header);
+    *header = (struct mw_header){.name = "List-ID", .value = " The List <l.example> "};
+    struct mw_attachment *part = mw_list_add(arena, &report->attachments, sizeof *part);
+    part->sha256 = "ABC0";
+    part->filename = "Invoice.PDF";
+    mw_texts_add(arena, &report->indicators.urls, "http://user:x@Host.M.example:8080/path?q");
+    mw_texts_add(arena, &report->indicators.domains, "n.example");
+    return report;
+}
+
+static void test_sources(void)
+{
+    static const char *const wanted[][2] = {
+        {"from", "from@a.example"},
+        {"reply-to", "reply@b.example"},
+        {"sender", "sender@c.example"},
+        {"return-path", "bounce@k.example"},
+        {"to", "to@d.example"},
+        {"cc", "cc@e.example"},
+        {"envelope-from", "envelope@f.example"},
+        {"envelope-to", "recipient@g.example"},
+        {"sender-domain", "a.example"},
+        {"envelope-domain", "f.example"},
+        {"client", "192.0.2.1"},
+        {"client-name", "mail.h.example"},
+        {"helo", "helo.i.example"},
+        {"message-id", "id@j.example"},
+        {"attachment-sha256", "abc0"},
+        {"filename", "invoice.pdf"},
+        {"url", "http://user:x@Host.M.example:8080/path?q"},
+        {"url-host", "host.m.example"},
+        {"domain", "n.example"},
+        {"header:list-id", "The List <l.example>"},
+    };
+    size_t count = sizeof wanted / sizeof *wanted;
+    struct mw_error error = {0};
+    struct mw_report *report = full_report(), *empty = mw_report_new();
+    for (size_t i = 0; i < count; i++) {
+        struct mw_source source;
+        struct mw_texts values = {0}, none = {0};
+        if (mw_source_find(&source, wanted[i][0], &error) != 0) {
+            tap_ok(false, "%s is a source", wanted[i][0]);
+            continue;
+        }
+        mw_source_collect(&source, report, report->arena, &values);
+        mw_source_collect(&source, empty, empty->arena, &none);
+        const char *got = values.count == 1 ? mw_normalise(report->arena, mw_source_normal(&source),
+                                                           values.items[0], false)
+                                            : NULL;
+        tap_ok(got && strcmp(got, wanted[i][1]) == 0 && none.count == 0,
+               "source %s gives %s, and nothing of an empty message", wanted[i][0],
+               got ? got : "(nothing)");
+    }
+    size_t known = 0;
+    while (mw_source_name(known))
+        known++;
+    tap_is_number((long long)known + 1, (long long)count, "every source is tried here");
+    mw_report_free(report);
+    mw_report_free(empty);
+}
+
+static void test_null_sender(void)
+{
+    struct mw_error error = {0};
+    struct mw_tracked_settings settings[] = {one("bounce", "envelope-from"),
+                                             one("path", "return-path")};
+    struct mw_tracked *tracked = mw_tracked_open(settings, 2, &error);
+    struct mw_report *report = mw_report_new();
+    report->envelope.from = "";
+    struct mw_header *header = mw_list_add(report->arena, &report->headers, sizeof *header);
+    *header = (struct mw_header){.name = "Return-Path", .value = "<>"};
+    witness(tracked, report);
+    tap_is_number((long long)report->new_values.count, 0, "the null sender is no value");
+    mw_report_free(report);
+    mw_tracked_close(tracked);
+}
+
+static void test_normal(void)
+{
+    static const struct {
+        enum mw_normal kind;
+        bool strip;
+        const char *given, *wanted;
+    } cases[] = {
+        {MW_NORMAL_ADDRESS, false, "  Ana <ANA@Example.Com> ", "ana@example.com"},
+        {MW_NORMAL_ADDRESS, false, "ana+news@example.com", "ana+news@example.com"},
+        {MW_NORMAL_ADDRESS, true, "ana+news@example.com", "ana@example.com"},
+        {MW_NORMAL_ADDRESS, true, "+news@example.com", "+news@example.com"},
+        {MW_NORMAL_ADDRESS, false,
+         "bob@B\xc3\x9c"
+         "CHER.example.",
+         "bob@xn--bcher-kva.example"},
+        {MW_NORMAL_ADDRESS, false, "bob@XN--BCHER-KVA.example", "bob@xn--bcher-kva.example"},
+        {MW_NORMAL_ADDRESS, false, "\xc3\x9cnal@example.com", "\xc3\xbcnal@example.com"},
+        {MW_NORMAL_ADDRESS, false,
+         "u\xcc\x88nal@example.com"
+         "",
+         "\xc3\xbcnal@example.com"},
+        {MW_NORMAL_ADDRESS, false, "\"ana.b\"@example.com", "ana.b@example.com"},
+        {MW_NORMAL_ADDRESS, false, "\"Ana B\"@example.com", "\"ana b\"@example.com"},
+        {MW_NORMAL_ADDRESS, false, "ana@[192.0.2.1]", "ana@[192.0.2.1]"},
+        {MW_NORMAL_ADDRESS, false, "postmaster", "postmaster"},
+        {MW_NORMAL_ADDRESS, false, "\xff\xfe@EXAMPLE.com", "\xff\xfe@example.com"},
+        {MW_NORMAL_ADDRESS, false, "<>", ""},
+        {MW_NORMAL_DOMAIN, false, "_dmarc.Example.COM.", "_dmarc.example.com"},
+        {MW_NORMAL_CASELESS, false, "\xc3\x84RGER.Pdf", "\xc3\xa4rger.pdf"},
+        {MW_NORMAL_TEXT, false, "\tAs It Is ", "As It Is"},
+    };
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *got = mw_normalise(arena, cases[i].kind, cases[i].given, cases[i].strip);
+        if (!tap_ok(strcmp(got, cases[i].wanted) == 0, "the normal form of '%s'", cases[i].given))
+            printf("# got: %s\n", got);
+    }
+    mw_arena_free(arena);
+}
+
+/* The error of a wrong setting. */
+static const char *refusal(const struct mw_tracked_settings *settings, size_t count)
+{
+    static struct mw_error error;
+    error = (struct mw_error){0};
+    struct mw_tracked *tracked = mw_tracked_open(settings, count, &error);
+    mw_tracked_close(tracked);
+    return tracked ? "" : error.text;
+}
+
+static void test_mistakes(void)
+{
+    struct mw_tracked_settings wrong = one("wrong", "form"), twice[2];
+    tap_ok(strstr(refusal(&wrong, 1), "'form' is no source; did you mean 'from'?"),
+           "a wrong source gets the nearest name");
+    wrong.source = "colour of the sky";
+    tap_ok(strstr(refusal(&wrong, 1), "is none of from, reply-to"), "or all there are");
+    wrong.source = "header:";
+    tap_ok(strstr(refusal(&wrong, 1), "header:List-Id"), "a header needs a name");
+    wrong.source = "from";
+    wrong.sync = "sometimes";
+    tap_ok(strstr(refusal(&wrong, 1), "always, everysec"), "a wrong sync is told");
+    wrong.sync = "everysec";
+    wrong.file = path_of("absent/from.filter");
+    tap_ok(strstr(refusal(&wrong, 1), "there is no folder ") &&
+               strstr(refusal(&wrong, 1), "/absent; make it"),
+           "a folder that is not there is named, with what to do");
+    twice[0] = one("same", "from");
+    twice[1] = twice[0];
+    tap_ok(strstr(refusal(twice, 2), "two filters called 'same'"), "names must differ");
+    twice[1].name = "other";
+    tap_ok(strstr(refusal(twice, 2), "have the same file"), "and files");
+    wrong = one("same", "from");
+    wrong.capacity = 2000;
+    tap_ok(strstr(refusal(&wrong, 1), "was made for 1000 values at a rate of 0.001"),
+           "a file made for another capacity is told, not made again");
+    wrong = one("junk", "from");
+    int fd = open(wrong.file, O_WRONLY | O_CREAT, 0600);
+    tap_ok(write(fd, "junk", 4) == 4 && strstr(refusal(&wrong, 1), "junk.filter is no filter"),
+           "so is another kind of file");
+    close(fd);
+    struct mw_error error = {0};
+    struct stat facts;
+    tap_ok(stat(wrong.file, &facts) == 0 && facts.st_size == 4, "which is left as it is");
+    struct mw_tracked_settings busy = one("same", "from");
+    struct mw_tracked *tracked = mw_tracked_open(&busy, 1, &error);
+    tap_ok(strstr(refusal(&busy, 1), "being written by another process"),
+           "a file that another daemon writes is told");
+    mw_tracked_close(tracked);
+    tracked = mw_tracked_open(NULL, 0, &error);
+    struct mw_report *report = message("ana@example.com");
+    tap_ok(tracked && mw_tracked_witness(tracked, report, &error) == 0 &&
+               report->new_values.count == 0,
+           "no filters at all is fine");
+    mw_report_free(report);
+    mw_tracked_close(tracked);
+}
+
+static void remove_all(void)
+{
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (system(command) != 0)
+        printf("# cannot remove %s\n", folder);
+}
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return 2;
+    test_witness();
+    test_sources();
+    test_null_sender();
+    test_normal();
+    test_mistakes();
+    remove_all();
+    return tap_done();
+}
