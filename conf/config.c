@@ -309,10 +309,12 @@ void mw_config_free(struct mw_config *config)
 static void print_help(FILE *out, const struct mw_option *option)
 {
     fprintf(out, "\n    # %s", option->help);
-    if (option->names) {
-        fputs(":", out);
-        for (size_t i = 0; option->names[i]; i++)
-            fprintf(out, "%s %s", i > 0 ? "," : "", option->names[i]);
+    const char *separator = ":";
+    for (size_t i = 0; option->names && option->names[i]; i++) {
+        if (option->names[i][0] == '\0')
+            continue;
+        fprintf(out, "%s %s", separator, option->names[i]);
+        separator = ",";
     }
     fputc('\n', out);
 }

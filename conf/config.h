@@ -46,11 +46,10 @@ struct mw_config_milter {
     bool sender_new_header;
 };
 
-/* What is done when something failed (milter/failure.h): enum mw_action from
- * MW_ACTION_TAG on. */
+/* What is done when something did not work; enum mw_action each. */
 struct mw_config_failure {
-    unsigned too_large, worker_crashed, scan_timed_out, report_unsound, limit, engine_missing,
-        store, queue_full, internal;
+    unsigned worker_crashed, timed_out, bad_report, queue_full, too_large, limits, engine_missing,
+        store_unavailable, internal_error;
 };
 
 struct mw_config {

@@ -87,12 +87,14 @@ static int set_name(const struct mw_option *option, unsigned *member, const char
 {
     char all[256] = "";
     for (unsigned i = 0; option->names[i]; i++) {
+        if (option->names[i][0] == '\0')
+            continue;
         if (strcasecmp(option->names[i], text) == 0) {
             *member = i;
             return 0;
         }
         size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", option->names[i]);
+        snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "", option->names[i]);
     }
     return mw_fail(error, MW_ERR_INPUT, "'%s' is none of %s", text, all);
 }

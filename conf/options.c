@@ -12,8 +12,9 @@ static const char *const modes[] = {"observe", "act", NULL};
 static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
                                       "tempfail", "reject", "discard", NULL};
 
-/* None of these loses mail or passes it as clean. */
-static const char *const remedies[] = {"tag", "quarantine", "tempfail", "reject", NULL};
+/* What failed is never accepted as if it were clean. */
+static const char *const failure_actions[] = {"",         "",       "tag",     "quarantine",
+                                              "tempfail", "reject", "discard", NULL};
 
 static const double TERA = 1099511627776.0;
 
@@ -32,6 +33,8 @@ static const double TERA = 1099511627776.0;
     {                                                                                              \
         section, name, MW_OPTION_NAME, AT(member), initial, 0, 0, names, help                      \
     }
+#define FAILURE(name, initial, help)                                                               \
+    NAME("failure", #name, failure.name, initial, failure_actions, help)
 
 const struct mw_option mw_options[] = {
     NAME("log", "target", log_target, "stderr", targets, "where log lines go"),
@@ -71,24 +74,15 @@ const struct mw_option mw_options[] = {
     BOOL("milter", "sender_new_header", milter.sender_new_header, "true",
          "tell in a header whether the sender was never seen before"),
 
-    NAME("failure", "too_large", failure.too_large, "tag", remedies,
-         "with mail above limits.message_size; it is never scanned in part"),
-    NAME("failure", "worker_crashed", failure.worker_crashed, "tempfail", remedies,
-         "with mail that ended two workers"),
-    NAME("failure", "scan_timed_out", failure.scan_timed_out, "tempfail", remedies,
-         "with mail that took longer than limits.time"),
-    NAME("failure", "report_unsound", failure.report_unsound, "tempfail", remedies,
-         "with mail of which a worker gave a report that is none"),
-    NAME("failure", "limit", failure.limit, "tag", remedies,
-         "with mail in which a limit kept something from being opened"),
-    NAME("failure", "engine_missing", failure.engine_missing, "tag", remedies,
-         "with mail that a configured engine could not scan, or when none is configured"),
-    NAME("failure", "store", failure.store, "tempfail", remedies,
-         "with mail whose results neither Redis nor the spool could take"),
-    NAME("failure", "queue_full", failure.queue_full, "tempfail", remedies,
-         "with mail for which there is no memory or no free worker"),
-    NAME("failure", "internal", failure.internal, "tempfail", remedies,
-         "with mail on which the daemon itself failed, out of descriptors as an example"),
+    FAILURE(worker_crashed, "tempfail", "when the worker died over the message"),
+    FAILURE(timed_out, "tempfail", "when scanning took longer than limits.time"),
+    FAILURE(bad_report, "tempfail", "when what the worker answered is no sound report"),
+    FAILURE(queue_full, "tempfail", "when no worker or no memory was free in time"),
+    FAILURE(too_large, "tag", "above limits.message_size; such mail is never scanned in part"),
+    FAILURE(limits, "tag", "when another of the limits kept a part from being scanned"),
+    FAILURE(engine_missing, "tag", "when a scanner is missing or failed"),
+    FAILURE(store_unavailable, "tempfail", "when neither Redis nor the spool took the result"),
+    FAILURE(internal_error, "tempfail", "when mailwitness itself made a mistake"),
 
     KIND("workers", "count", MW_OPTION_COUNT, workers.count, "0", 0, 1024,
          "worker processes; 0 for one a processor"),
