@@ -16,9 +16,9 @@
 /* Each layer is so many times larger than the one before. */
 enum { GROWTH = 2, HEAD = MW_BLOOM_LAYERS };
 
-static int fail_file(struct mw_error *error, const char *path, const char *what)
+int mw_filter_fail(struct mw_error *error, const char *path, const char *what)
 {
-    if (errno == ENOSPC)
+    if (errno == ENOSPC || errno == EDQUOT)
         return mw_fail(error, MW_ERR_LIMIT, "cannot %s %s: the disk is full", what, path);
     return mw_fail_errno(error, "cannot %s %s", what, path);
 }
@@ -75,7 +75,7 @@ static int fail_create(struct mw_error *error, const char *path)
         mw_fail(error, MW_ERR_BUSY, "%s exists already: remove it, or use another name", path);
     else {
         errno = why;
-        fail_file(error, path, "create");
+        mw_filter_fail(error, path, "create");
     }
     free(copy);
     return error->code;
@@ -167,7 +167,7 @@ static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header
         if (ftruncate(filter->fd, (off_t)next->offset) != 0)
             reserved = errno;
         errno = reserved;
-        return fail_file(error, filter->path, "grow");
+        return mw_filter_fail(error, filter->path, "grow");
     }
     header->layers++;
     header->generation++;
@@ -187,12 +187,55 @@ int mw_filter_grow(struct mw_filter *filter, struct mw_error *error)
     filter->header.layer[index] = header.layer[index];
     if (map_layer(filter, index, error) != 0)
         return error->code;
-    if (write_header(filter->fd, &header) != 0)
-        return fail_file(error, filter->path, "grow");
+    if (write_header(filter->fd, &header) != 0) {
+        mw_filter_fail(error, filter->path, "grow");
+        munmap(filter->map[index], filter->map_size[index]);
+        filter->map[index] = NULL;
+        return error->code;
+    }
     filter->header.generation = header.generation;
     filter->header.layers = header.layers;
     atomic_store_explicit(&filter->layers, header.layers, memory_order_release);
     return 0;
+}
+
+/* Maps the layers that a newer header has; with growing held. */
+static void take_layers(struct mw_filter *filter)
+{
+    unsigned char copies[2 * MW_BLOOM_COPY_SIZE];
+    struct mw_bloom_header header;
+    struct mw_error error = {0};
+    struct stat facts;
+    bool damaged = false;
+    uint64_t newest = mw_bloom_header_newest(filter->map[HEAD]);
+    ssize_t got = pread(filter->fd, copies, sizeof copies, 0);
+    if (got != sizeof copies || fstat(filter->fd, &facts) != 0 ||
+        mw_bloom_header_read(&header, (struct mw_bytes){copies, sizeof copies},
+                             (uint64_t)facts.st_size, &damaged, &error) != 0)
+        return;
+    for (unsigned i = filter->header.layers; i < header.layers; i++) {
+        filter->header.layer[i] = header.layer[i];
+        if (map_layer(filter, i, &error) != 0)
+            return;
+        filter->header.layers = i + 1;
+        atomic_store_explicit(&filter->layers, i + 1, memory_order_release);
+    }
+    /* A copy may be unsound for being written just now: that is looked at again. */
+    if (!damaged)
+        atomic_store(&filter->followed, newest);
+}
+
+bool mw_filter_follow(struct mw_filter *filter)
+{
+    /* A value is never in a layer before the header on disk has the layer. */
+    uint64_t newest = mw_bloom_header_newest(filter->map[HEAD]);
+    if (newest == atomic_load_explicit(&filter->followed, memory_order_relaxed))
+        return false;
+    unsigned before = atomic_load(&filter->layers);
+    pthread_mutex_lock(&filter->growing);
+    take_layers(filter);
+    pthread_mutex_unlock(&filter->growing);
+    return atomic_load(&filter->layers) > before;
 }
 
 /* --- flushing -------------------------------------------------------------------- */
@@ -207,10 +250,13 @@ static void flush_once(struct mw_filter *filter)
     int result = fdatasync(filter->fd) == 0 ? 0 : errno;
     pthread_mutex_lock(&filter->sync_lock);
     filter->sync_error = result;
-    if (result == 0)
-        atomic_store(&filter->synced, (long long)time(NULL));
-    else
+    if (result == 0) {
+        /* On disk with the next flush: what it says there is never too late. */
+        atomic_store(&filter->counts[MW_BLOOM_SYNCED], htole64((uint64_t)time(NULL)));
+    } else {
+        atomic_store(&filter->untold_failure, result);
         atomic_store(&filter->dirty, true);
+    }
     filter->sync_finished = number;
     filter->syncing = false;
     pthread_cond_broadcast(&filter->sync_done);
@@ -230,7 +276,15 @@ int mw_filter_wait_synced(struct mw_filter *filter, struct mw_error *error)
     int result = filter->sync_error;
     pthread_mutex_unlock(&filter->sync_lock);
     errno = result;
-    return result == 0 ? 0 : fail_file(error, filter->path, "flush");
+    return result == 0 ? 0 : mw_filter_fail(error, filter->path, "flush");
+}
+
+uint64_t mw_filter_flushes(struct mw_filter *filter)
+{
+    pthread_mutex_lock(&filter->sync_lock);
+    uint64_t flushes = filter->sync_finished;
+    pthread_mutex_unlock(&filter->sync_lock);
+    return flushes;
 }
 
 int mw_filter_sync(struct mw_filter *filter, struct mw_error *error)
@@ -273,6 +327,7 @@ static int read_header(struct mw_filter *filter, struct mw_error *error)
     if (mw_bloom_header_read(&filter->header, bytes, (uint64_t)facts.st_size, &filter->damaged,
                              &why) != 0)
         return mw_fail(error, why.code, "%s %s", filter->path, why.text);
+    atomic_store(&filter->followed, mw_bloom_header_newest(copies));
     return 0;
 }
 
@@ -301,10 +356,10 @@ static int start(struct mw_filter *filter, struct mw_error *error)
     if (filter->damaged) {
         filter->header.generation++;
         if (write_header(filter->fd, &filter->header) != 0)
-            return fail_file(error, filter->path, "mend the header of");
+            return mw_filter_fail(error, filter->path, "mend the header of");
         filter->header.generation++;
         if (write_header(filter->fd, &filter->header) != 0)
-            return fail_file(error, filter->path, "mend the header of");
+            return mw_filter_fail(error, filter->path, "mend the header of");
     }
     if (filter->sync_ms > 0) {
         filter->has_flusher = pthread_create(&filter->flusher, NULL, run_flusher, filter) == 0;
@@ -365,8 +420,11 @@ void mw_filter_close(struct mw_filter *filter)
         pthread_mutex_unlock(&filter->sync_lock);
         pthread_join(filter->flusher, NULL);
     }
-    if (filter->counts && atomic_load(&filter->dirty))
-        fdatasync(filter->fd);
+    if (filter->counts && atomic_load(&filter->dirty)) {
+        pthread_mutex_lock(&filter->sync_lock);
+        flush_once(filter);
+        pthread_mutex_unlock(&filter->sync_lock);
+    }
     for (unsigned i = 0; i <= HEAD; i++)
         if (filter->map[i])
             munmap(filter->map[i], filter->map_size[i]);

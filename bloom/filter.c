@@ -1,6 +1,7 @@
 /* filter: bits of a value, tested and set. */
 #include "bloom/filter.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +9,7 @@
 
 #include "bloom/filter_private.h"
 
-enum { AHEAD = 32, RETRY_GROWTH_MS = 10000 };
+enum { AHEAD = 32, RETRY_GROWTH_MS = 1000 };
 
 /* Where a value's bits are: a block by one half of the hash, bits by the other. */
 struct place {
@@ -41,7 +42,7 @@ static inline uint64_t word_mask(uint64_t bits, unsigned word, uint32_t count)
         uint64_t more = bits * 0x9E3779B97F4A7C15u;
         mask |= (uint64_t)1 << (more >> (6 * word + 16) & 63);
     }
-    return mask;
+    return htole64(mask);
 }
 
 static bool in_block(mw_word *block, uint64_t bits, uint32_t count)
@@ -67,13 +68,20 @@ static bool in_layers(const struct mw_filter *filter, struct place place, unsign
 
 bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value)
 {
+    struct place place = place_of(filter, value);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
-    return in_layers(filter, place_of(filter, value), layers);
+    if (in_layers(filter, place, layers))
+        return true;
+    if (filter->access == MW_FILTER_WRITE || !mw_filter_follow(filter))
+        return false;
+    return in_layers(filter, place, atomic_load_explicit(&filter->layers, memory_order_acquire));
 }
 
 void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values, size_t count,
                          bool *seen)
 {
+    if (filter->access == MW_FILTER_READ)
+        mw_filter_follow(filter);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
     struct place places[AHEAD];
     for (size_t start = 0; start < count; start += AHEAD) {
@@ -100,12 +108,12 @@ static int64_t now_ms(void)
 static int grow_if_full(struct mw_filter *filter, struct mw_error *error)
 {
     unsigned last = atomic_load(&filter->layers) - 1;
-    if (atomic_load(&filter->counts[last]) < filter->header.layer[last].shape.capacity)
+    if (mw_filter_count(filter, last) < filter->header.layer[last].shape.capacity)
         return 0;
     int result = 0;
     pthread_mutex_lock(&filter->growing);
     last = atomic_load(&filter->layers) - 1;
-    bool full = atomic_load(&filter->counts[last]) >= filter->header.layer[last].shape.capacity;
+    bool full = mw_filter_count(filter, last) >= filter->header.layer[last].shape.capacity;
     if (full && now_ms() >= filter->retry_growth_ms) {
         result = mw_filter_grow(filter, error);
         filter->retry_growth_ms = result == 0 ? 0 : now_ms() + RETRY_GROWTH_MS;
@@ -129,7 +137,7 @@ static bool set_bits(struct mw_filter *filter, struct place place)
         for (unsigned word = 0; word < MW_BLOOM_WORDS; word++)
             atomic_fetch_or_explicit(&block[word], word_mask(place.bits, word, count),
                                      memory_order_relaxed);
-        atomic_fetch_add_explicit(&filter->counts[layers - 1], 1, memory_order_relaxed);
+        mw_filter_count_add(filter, layers - 1, 1);
     }
     pthread_mutex_unlock(stripe);
     return is_new;
@@ -186,7 +194,7 @@ static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool
     info->values = 0;
     for (unsigned i = 0; i < info->layers; i++) {
         const struct mw_bloom_shape *shape = &filter->header.layer[i].shape;
-        uint64_t values = atomic_load(&filter->counts[i]);
+        uint64_t values = mw_filter_count(filter, i);
         double full = count ? (double)count_bits(filter, i) : bits_for(shape, (double)values);
         double here = count ? values_for(shape, full) : (double)values;
         bits += (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
@@ -202,8 +210,9 @@ static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool
     info->capacity = filter->header.capacity;
     info->seed = filter->header.seed;
     info->created = filter->header.created;
-    info->synced = atomic_load(&filter->synced);
+    info->synced = (int64_t)mw_filter_count(filter, MW_BLOOM_SYNCED);
     info->damaged = filter->damaged;
+    info->flushes = mw_filter_flushes(filter);
     info->file_size = MW_BLOOM_DATA_AT;
     for (unsigned i = 0; i < info->layers; i++)
         info->file_size += filter->map_size[i];
@@ -233,6 +242,14 @@ int mw_filter_check(const struct mw_filter *filter, uint64_t capacity, double fp
                    (unsigned long long)capacity, fp_rate);
 }
 
+int mw_filter_failure(struct mw_filter *filter, struct mw_error *error)
+{
+    if (atomic_load_explicit(&filter->untold_failure, memory_order_relaxed) == 0)
+        return 0;
+    errno = atomic_exchange(&filter->untold_failure, 0);
+    return errno != 0 ? mw_filter_fail(error, filter->path, "flush") : 0;
+}
+
 static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned layer,
                        struct mw_error *error)
 {
@@ -245,7 +262,7 @@ static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned 
         if (bits != 0)
             atomic_fetch_or_explicit(&into->words[layer][i], bits, memory_order_relaxed);
     }
-    atomic_fetch_add(&into->counts[layer], atomic_load(&from->counts[layer]));
+    mw_filter_count_add(into, layer, mw_filter_count(from, layer));
     return 0;
 }
 

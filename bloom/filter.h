@@ -36,7 +36,8 @@ struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access,
 /* Flushes and closes. NULL allowed. */
 void mw_filter_close(struct mw_filter *filter);
 
-/* Whether value was (probably) added before. Lock-free; any thread. */
+/* Whether value was (probably) added before. Lock-free; any thread. A reader sees what
+ * the writer added meanwhile, also in layers that are newer than its opening. */
 bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value);
 
 /* As mw_filter_seen for count values at once, with the memory of the next ones
@@ -57,6 +58,10 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
 /* Flushes what was added to disk. */
 int mw_filter_sync(struct mw_filter *filter, struct mw_error *error);
 
+/* Tells (once) that the thread that flushes failed since the last call: MW_ERR_SYSTEM or
+ * MW_ERR_LIMIT. It goes on trying; nothing is lost unless the machine stops. */
+int mw_filter_failure(struct mw_filter *filter, struct mw_error *error);
+
 struct mw_filter_info {
     uint64_t values;    /* added, as counted; after a merge at most */
     uint64_t estimated; /* from the bits that are set */
@@ -66,9 +71,10 @@ struct mw_filter_info {
     uint64_t file_size;
     uint64_t seed, created;
     uint32_t layers;
-    int64_t synced; /* seconds since 1970 of the last flush; 0: none yet by this process */
-    bool damaged;   /* one copy of the header is unsound: it is mended at the next open for
-                     * writing */
+    int64_t synced;   /* seconds since 1970 of the last flush; 0: never */
+    uint64_t flushes; /* by this process */
+    bool damaged;     /* one copy of the header is unsound: it is mended at the next open for
+                       * writing */
 };
 
 /* Counts bits: reads the whole file. */

@@ -5,7 +5,7 @@
 #include <xxhash.h>
 
 static const char magic[8] = "MWBLOOM";
-enum { VERSION = 1, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
+enum { VERSION = 1, GENERATION_AT = 16, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
 
 static void put(unsigned char **at, uint64_t value)
 {
@@ -34,6 +34,13 @@ static double get_double(const unsigned char **at)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+uint64_t mw_bloom_header_newest(const unsigned char *copies)
+{
+    const unsigned char *first = copies + GENERATION_AT, *second = first + MW_BLOOM_COPY_SIZE;
+    uint64_t a = get(&first), b = get(&second);
+    return a > b ? a : b;
 }
 
 void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *copy)

@@ -10,9 +10,10 @@
 
 enum {
     MW_BLOOM_LAYERS = 32,
-    MW_BLOOM_COPY_SIZE = 4096, /* of one copy of the header */
-    MW_BLOOM_COUNTS_AT = 8192, /* values in each layer, 64 bits each */
-    MW_BLOOM_DATA_AT = 12288   /* where the first layer begins */
+    MW_BLOOM_COPY_SIZE = 4096,         /* of one copy of the header */
+    MW_BLOOM_COUNTS_AT = 8192,         /* values in each layer, 64 bits each; behind them when */
+    MW_BLOOM_SYNCED = MW_BLOOM_LAYERS, /* the file was last flushed, as one more of them */
+    MW_BLOOM_DATA_AT = 12288           /* where the first layer begins */
 };
 
 struct mw_bloom_layer {
@@ -29,6 +30,10 @@ struct mw_bloom_header {
     uint32_t layers;
     struct mw_bloom_layer layer[MW_BLOOM_LAYERS];
 };
+
+/* The higher generation that the copies name, sound or not: how a reader notices that
+ * the header was written anew. */
+uint64_t mw_bloom_header_newest(const unsigned char *copies);
 
 /* Writes one copy (MW_BLOOM_COPY_SIZE bytes). */
 void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *copy);

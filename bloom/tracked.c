@@ -139,6 +139,9 @@ static int witness_one(const struct tracked *one, struct mw_report *report, stru
         any = true;
         any_new = any_new || is_new;
     }
+    /* What the flushing thread met since the message before. */
+    if (result == 0)
+        result = mw_filter_failure(one->filter, error);
     if (any) {
         struct mw_flag *flag =
             mw_list_add(report->arena, &report->new_values, sizeof *report->new_values.items);

@@ -1,16 +1,21 @@
-/* unit_filter: what the "ever seen" filters promise. MW_FILTER_VALUES makes the
- * measurements longer. */
+/* unit_filter: what the "ever seen" filters promise. MW_LONG=1 makes the measurements
+ * longer: 20 million values added between kills. */
+#include <endian.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "bloom/filter.h"
+#include "bloom/header.h"
 #include "t/unit/tap.h"
 
 static char folder[] = "/tmp/unit_filter-XXXXXX";
@@ -55,15 +60,25 @@ static struct mw_filter *fresh(const char *name, uint64_t capacity, double rate,
     return filter;
 }
 
-static uint64_t wanted(void)
+/* Opens a file made wrong; its error. */
+static const char *open_wrong(const char *path, enum mw_filter_access access)
 {
-    const char *text = getenv("MW_FILTER_VALUES");
-    return text ? strtoull(text, NULL, 10) : 300000;
+    static struct mw_error error;
+    error = (struct mw_error){0};
+    struct mw_filter *filter = mw_filter_open(path, access, 1000, &error);
+    mw_filter_close(filter);
+    return filter ? NULL : error.text;
+}
+
+static uint64_t wanted(uint64_t usually, uint64_t at_length)
+{
+    const char *text = getenv("MW_LONG");
+    return text && strcmp(text, "0") != 0 ? at_length : usually;
 }
 
 static void test_rate(void)
 {
-    uint64_t count = wanted(), missing = 0, wrong = 0;
+    uint64_t count = wanted(300000, 5000000), missing = 0, wrong = 0;
     struct mw_filter *filter = fresh("rate", count, 0.001, 1000);
     for (uint64_t i = 0; i < count; i++)
         add(filter, i);
@@ -86,7 +101,7 @@ static void test_rate(void)
 
 static void test_growth(void)
 {
-    uint64_t capacity = 20000, count = capacity * 10, missing = 0, wrong = 0;
+    uint64_t capacity = wanted(20000, 500000), count = capacity * 10, missing = 0, wrong = 0;
     struct mw_filter *filter = fresh("growth", capacity, 0.001, 1000);
     for (uint64_t i = 0; i < count; i++)
         add(filter, i);
@@ -130,7 +145,7 @@ static void *add_all(void *argument)
 static void test_exactly_once(void)
 {
     enum { THREADS = 8 };
-    struct crowd crowd = {.count = wanted()};
+    struct crowd crowd = {.count = 1000000};
     pthread_t threads[THREADS];
     /* Small, so that it grows while they add. */
     crowd.filter = fresh("crowd", crowd.count / 8, 0.001, 1000);
@@ -150,52 +165,275 @@ static void test_exactly_once(void)
     mw_filter_close(crowd.filter);
 }
 
-/* A child adds and tells each value it was acknowledged, until it is killed. */
-static void add_until_killed(int tell, int sync_ms)
+/* --- killed and started again --------------------------------------------------------- */
+
+enum { BLOCK = 5000 };
+
+/* A child opens the filter, adds block after block from first on, and tells each that
+ * was acknowledged, until it is killed. */
+static void add_until_killed(int tell, uint64_t first, int sync_ms)
 {
     struct mw_error error = {0};
     struct mw_filter *filter = mw_filter_open(path_of("killed"), MW_FILTER_WRITE, sync_ms, &error);
-    uint64_t number = (uint64_t)getpid() << 32;
-    for (;; number++) {
-        add(filter, number);
-        if (write(tell, &number, sizeof number) != sizeof number)
+    if (!filter)
+        _exit(2);
+    /* A flush for each value: fewer of them. */
+    uint64_t count = sync_ms == MW_FILTER_SYNC_ALWAYS ? 20 : BLOCK;
+    for (uint64_t block = first;; block++) {
+        for (uint64_t i = 0; i < count; i++)
+            add(filter, block * BLOCK + i);
+        uint64_t told[2] = {block, count};
+        if (write(tell, told, sizeof told) != sizeof told)
             _exit(0);
     }
 }
 
+/* How many values of each block were acknowledged. */
+struct blocks {
+    uint64_t *counts, size, next, values;
+};
+
+/* One life of a writer, which ends in the middle of its work. */
+static void live(struct blocks *blocks, unsigned life, unsigned long usec)
+{
+    int ends[2];
+    uint64_t told[2];
+    if (pipe(ends) != 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0)
+        add_until_killed(ends[1], blocks->next,
+                         life % 4 == 0 ? MW_FILTER_SYNC_ALWAYS : (int)(life % 4) * 50);
+    close(ends[1]);
+    usleep((useconds_t)usec);
+    kill(pid, SIGKILL);
+    while (read(ends[0], told, sizeof told) == sizeof told && told[0] < blocks->size) {
+        blocks->counts[told[0]] = told[1];
+        blocks->values += told[1];
+        blocks->next = told[0] + 1;
+    }
+    /* What was begun and not told is not asked for. */
+    blocks->next++;
+    close(ends[0]);
+    waitpid(pid, NULL, 0);
+}
+
+static uint64_t count_lost(const struct blocks *blocks)
+{
+    struct mw_error error = {0};
+    struct mw_filter *filter = mw_filter_open(path_of("killed"), MW_FILTER_READ, 0, &error);
+    uint64_t lost = filter ? 0 : 1;
+    for (uint64_t block = 0; filter && block < blocks->next && block < blocks->size; block++)
+        for (uint64_t i = 0; i < blocks->counts[block]; i++)
+            lost += !seen(filter, block * BLOCK + i);
+    mw_filter_close(filter);
+    return lost;
+}
+
 static void test_killing(void)
 {
-    const char *longer = getenv("MW_KILLS");
-    int rounds = longer ? atoi(longer) : 20;
-    uint64_t lost = 0, told = 0;
-    mw_filter_close(fresh("killed", 1000000, 0.001, 1000));
+    uint64_t count = wanted(2000000, 20000000), lost = 0;
+    struct blocks blocks = {.size = count / BLOCK * 4};
+    unsigned lives = 0;
+    blocks.counts = calloc(blocks.size, sizeof *blocks.counts);
+    /* Small, so that it is killed in its growing too. */
+    mw_filter_close(fresh("killed", count / 8, 0.001, 1000));
     srand(7);
-    for (int i = 0; i < rounds; i++) {
-        int ends[2];
-        struct mw_error error = {0};
-        if (pipe(ends) != 0)
-            return;
-        pid_t pid = fork();
-        if (pid == 0)
-            add_until_killed(ends[1], i % 4 == 0 ? MW_FILTER_SYNC_ALWAYS : 1000);
-        close(ends[1]);
-        uint64_t *values = malloc(sizeof *values * 100000), count = 0;
-        int stop = rand() % 3000 + 1;
-        while (count < 100000 && read(ends[0], &values[count], 8) == 8)
-            if (++count == (uint64_t)stop)
-                kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        close(ends[0]);
-        struct mw_filter *filter = mw_filter_open(path_of("killed"), MW_FILTER_READ, 0, &error);
-        for (uint64_t k = 0; k < count; k++)
-            lost += !filter || !seen(filter, values[k]);
-        told += count;
-        mw_filter_close(filter);
-        free(values);
+    for (; blocks.values < count && lives < 1000 && blocks.next < blocks.size; lives++) {
+        live(&blocks, lives, (unsigned long)(1000 + rand() % 50000));
+        if (lives % 8 == 0)
+            lost += count_lost(&blocks);
     }
-    printf("# %llu values acknowledged in %d rounds\n", (unsigned long long)told, rounds);
-    tap_ok(told > (uint64_t)rounds, "a writer is killed in the middle of its work");
+    printf("# %llu values acknowledged in %u lives\n", (unsigned long long)blocks.values, lives);
+    tap_ok(blocks.values >= count && lives > 5, "a writer is killed in the middle of its work, "
+                                                "again and again");
+    lost += count_lost(&blocks);
     tap_is_number((long long)lost, 0, "no acknowledged value is lost with it");
+    tap_ok(!open_wrong(path_of("killed"), MW_FILTER_WRITE), "and the next writer finds it sound");
+    free(blocks.counts);
+}
+
+/* --- two processes ---------------------------------------------------------------------- */
+
+/* Reads numbers and asks for each: all were added before they were told. */
+static void read_along(int hear, const char *path)
+{
+    struct mw_error error = {0};
+    struct mw_filter *filter = mw_filter_open(path, MW_FILTER_READ, 0, &error);
+    uint64_t last, next = 0, missed = 0;
+    while (filter && read(hear, &last, sizeof last) == sizeof last)
+        for (; next <= last; next++)
+            missed += !seen(filter, next);
+    _exit(filter && missed == 0 && next > 0 ? 0 : 1);
+}
+
+static void test_reading_along(void)
+{
+    enum { COUNT = 200000 };
+    struct mw_filter *filter = fresh("along", COUNT / 10, 0.001, 1000);
+    const char *path = path_of("along");
+    int ends[2], status = 1;
+    if (!filter || pipe(ends) != 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        read_along(ends[0], path);
+    }
+    close(ends[0]);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        add(filter, i);
+        if (i % 500 == 499 && write(ends[1], &i, sizeof i) != sizeof i)
+            break;
+    }
+    close(ends[1]);
+    waitpid(pid, &status, 0);
+    struct mw_filter_info info;
+    mw_filter_get_counts(filter, &info);
+    tap_ok(info.layers > 2 && status == 0,
+           "another process that reads along misses nothing, in new layers neither");
+    mw_filter_close(filter);
+}
+
+static void test_other_writer(void)
+{
+    const char *path = path_of("along");
+    int ends[2];
+    char byte;
+    if (pipe(ends) != 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct mw_error error = {0};
+        struct mw_filter *filter = mw_filter_open(path, MW_FILTER_WRITE, 1000, &error);
+        (void)!write(ends[1], filter ? "y" : "n", 1);
+        pause();
+    }
+    tap_ok(read(ends[0], &byte, 1) == 1 && byte == 'y', "a writer killed before leaves no lock");
+    const char *text = open_wrong(path, MW_FILTER_WRITE);
+    tap_ok(text && strstr(text, path) && strstr(text, "being written by another process: stop it"),
+           "while another process writes, a second writer is refused and told why");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    tap_ok(!open_wrong(path, MW_FILTER_WRITE), "when that one is killed, it is free again");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* --- flushing ---------------------------------------------------------------------------- */
+
+static void *add_own(void *argument)
+{
+    struct crowd *crowd = argument;
+    uint64_t first = (uint64_t)pthread_self() << 20;
+    for (uint64_t i = 0; i < crowd->count; i++)
+        add(crowd->filter, first + i);
+    return NULL;
+}
+
+static void test_group_commit(void)
+{
+    enum { THREADS = 8, EACH = 100 };
+    struct crowd crowd = {.count = EACH};
+    struct mw_filter_info info;
+    pthread_t threads[THREADS];
+    crowd.filter = fresh("always", 100000, 0.001, MW_FILTER_SYNC_ALWAYS);
+    add(crowd.filter, 1);
+    mw_filter_get_counts(crowd.filter, &info);
+    tap_ok(info.flushes == 1 && info.synced > 0, "with sync always an add returns after a flush");
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, add_own, &crowd);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    mw_filter_get_counts(crowd.filter, &info);
+    printf("# %llu flushes for %d adds of %d threads\n", (unsigned long long)info.flushes,
+           THREADS * EACH + 1, THREADS);
+    tap_ok(info.flushes < THREADS * EACH && info.flushes >= EACH,
+           "threads that add at once share a flush");
+    mw_filter_close(crowd.filter);
+}
+
+static void test_last_flush(void)
+{
+    struct mw_error error = {0};
+    struct mw_filter_info info;
+    struct mw_filter *filter = fresh("flushed", 1000, 0.001, 3600000);
+    mw_filter_get_counts(filter, &info);
+    int64_t before = info.synced;
+    add(filter, 1);
+    mw_filter_close(filter);
+    filter = mw_filter_open(path_of("flushed"), MW_FILTER_READ, 0, &error);
+    mw_filter_get_info(filter, &info);
+    tap_ok(before == 0 && info.synced >= time(NULL) - 60 && info.synced <= time(NULL),
+           "closing flushes, and the file tells when it was flushed last");
+    mw_filter_close(filter);
+}
+
+/* --- a full disk -------------------------------------------------------------------------- */
+
+/* In a mount namespace of its own: nothing of it is left. */
+static int on_small_disk(const char *place)
+{
+    struct mw_error error = {0};
+    char path[160], other[160];
+    snprintf(path, sizeof path, "%s/f", place);
+    snprintf(other, sizeof other, "%s/ballast", place);
+    if (mw_filter_create(path, 2000000, 0.001, &error) != MW_ERR_LIMIT ||
+        !strstr(error.text, "the disk is full") || access(path, F_OK) == 0)
+        return 1;
+    /* 100 KiB of two megabytes; the second layer finds no room. */
+    if (mw_filter_create(path, 50000, 0.001, &error) != 0)
+        return 2;
+    struct mw_filter *filter = mw_filter_open(path, MW_FILTER_WRITE, 1000, &error);
+    int fd = open(other, O_RDWR | O_CREAT, 0600);
+    if (!filter || posix_fallocate(fd, 0, 1800 * 1024) != 0)
+        return 3;
+    unsigned refused = 0, missed = 0;
+    uint64_t count = 0;
+    for (; count < 60000; count++) {
+        bool is_new = false;
+        int result = mw_filter_add(filter, value_of(&count), &is_new, &error);
+        refused += result == MW_ERR_LIMIT && strstr(error.text, "the disk is full");
+    }
+    for (uint64_t i = 0; i < count; i++)
+        missed += !seen(filter, i);
+    struct mw_filter_info info;
+    mw_filter_get_counts(filter, &info);
+    if (refused == 0 || missed > 0 || info.layers != 1)
+        return 4;
+    /* Room again: the next try, a second later, finds it. */
+    close(fd);
+    unlink(other);
+    sleep(2);
+    add(filter, count);
+    mw_filter_get_counts(filter, &info);
+    mw_filter_close(filter);
+    return info.layers == 2 && !open_wrong(path, MW_FILTER_WRITE) ? 0 : 5;
+}
+
+static void test_full_disk(void)
+{
+    enum { NO_MOUNT = 99 };
+    int status = 0;
+    char place[128];
+    snprintf(place, sizeof place, "%s", path_of("small"));
+    mkdir(place, 0700);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount("tmpfs", place, "tmpfs", 0, "size=2m") != 0)
+            _exit(NO_MOUNT);
+        _exit(on_small_disk(place));
+    }
+    waitpid(pid, &status, 0);
+    int step = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (step == NO_MOUNT) {
+        tap_ok(true, "a full disk # SKIP a small disk can be mounted by root only");
+        return;
+    }
+    tap_is_number(step, 0,
+                  "a full disk is an error at creation; at growth the filter goes on, forgets "
+                  "nothing, and grows when there is room");
 }
 
 static void test_batch(void)
@@ -240,22 +478,29 @@ static void test_merge(void)
     mw_filter_close(b);
 }
 
-/* Opens a file made wrong; its error. */
-static const char *open_wrong(const char *path, enum mw_filter_access access)
-{
-    static struct mw_error error;
-    error = (struct mw_error){0};
-    struct mw_filter *filter = mw_filter_open(path, access, 1000, &error);
-    mw_filter_close(filter);
-    return filter ? NULL : error.text;
-}
-
 static void spoil(const char *path, off_t at, size_t size)
 {
     int fd = open(path, O_WRONLY);
     static const unsigned char garbage[4096] = {1, 2, 3};
     if (pwrite(fd, garbage, size, at) < 0)
         printf("# cannot spoil %s\n", path);
+    close(fd);
+}
+
+/* Both copies of the header as a program of another version may write them. */
+static void write_version(const char *path, unsigned char version)
+{
+    int fd = open(path, O_RDWR);
+    for (off_t copy = 0; copy < 2; copy++) {
+        unsigned char bytes[MW_BLOOM_COPY_SIZE];
+        if (pread(fd, bytes, sizeof bytes, copy * MW_BLOOM_COPY_SIZE) != sizeof bytes)
+            printf("# cannot read %s\n", path);
+        bytes[8] = version;
+        uint64_t sum = htole64(XXH3_64bits(bytes, sizeof bytes - 8));
+        memcpy(bytes + sizeof bytes - 8, &sum, sizeof sum);
+        if (pwrite(fd, bytes, sizeof bytes, copy * MW_BLOOM_COPY_SIZE) != sizeof bytes)
+            printf("# cannot write %s\n", path);
+    }
     close(fd);
 }
 
@@ -280,6 +525,9 @@ static void test_mistakes(void)
     spoil(path, 4196, 8);
     text = open_wrong(path, MW_FILTER_WRITE);
     tap_ok(text && strstr(text, "both copies"), "two damaged copies are told, and what to do");
+    write_version(path, 2);
+    text = open_wrong(path, MW_FILTER_READ);
+    tap_ok(text && strstr(text, "another version than 1"), "another version is told");
     spoil(path, 0, 8);
     spoil(path, 4096, 8);
     text = open_wrong(path, MW_FILTER_READ);
@@ -315,6 +563,11 @@ int main(void)
     test_growth();
     test_exactly_once();
     test_killing();
+    test_reading_along();
+    test_other_writer();
+    test_group_commit();
+    test_last_flush();
+    test_full_disk();
     test_batch();
     test_merge();
     test_mistakes();
