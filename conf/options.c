@@ -98,6 +98,10 @@ const struct mw_option mw_options[] = {
     TEXT("workers", "scratch", workers.scratch, NULL,
          "folder for ClamAV's temporary files; best on tmpfs"),
 
+    TEXTS(
+        "scan", "order", scan.order, NULL,
+        "the scanners to run, in this order; all, as type, fuzzy, yara, pe, clamav, exec, without "
+        "it"),
     BOOL("scan", "types", scan.type.enabled, "true", "detect file types and disguises"),
     BOOL("scan", "fuzzy", scan.fuzzy.enabled, "true", "ssdeep hashes"),
     BOOL("scan", "pe", scan.pe.enabled, "true", "facts about Windows programs"),
@@ -112,9 +116,22 @@ const struct mw_option mw_options[] = {
          "for one part; 0 for the message's time only"),
     TEXT("clamav", "database", scan.clamav.database, NULL,
          "folder or file, as /var/lib/clamav; without it ClamAV is not used"),
+    BOOL("clamav", "scan_texts", scan.clamav.scan_texts, "true", "scan decoded texts too"),
     BOOL("clamav", "scan_message", scan.clamav.scan_message, "false", "scan the raw message too"),
-    BOOL("clamav", "heuristics", scan.clamav.heuristics, "true", "Heuristics.* detection"),
+    BOOL("clamav", "heuristics", scan.clamav.heuristics, "true",
+         "Heuristics.* detection, of the kinds that follow"),
+    BOOL("clamav", "encrypted", scan.clamav.encrypted, "true", "encrypted archives and documents"),
+    BOOL("clamav", "broken", scan.clamav.broken, "true", "broken programs"),
+    BOOL("clamav", "broken_media", scan.clamav.broken_media, "false", "broken pictures"),
+    BOOL("clamav", "macros", scan.clamav.macros, "true", "office files with macros"),
+    BOOL("clamav", "phishing", scan.clamav.phishing, "false",
+         "disguised addresses in web pages and mail"),
+    BOOL("clamav", "partitions", scan.clamav.partitions, "false", "overlapping disk partitions"),
+    BOOL("clamav", "structured", scan.clamav.structured, "false",
+         "numbers of credit cards and social security"),
     BOOL("clamav", "pua", scan.clamav.pua, "false", "potentially unwanted applications"),
+    BOOL("clamav", "official_only", scan.clamav.official_only, "false",
+         "load only databases signed by ClamAV's makers"),
     NAME("clamav", "heuristic_severity", scan.clamav.heuristic_severity, "suspicious", severities,
          "of Heuristics.*"),
     NAME("clamav", "pua_severity", scan.clamav.pua_severity, "suspicious", severities, "of PUA.*"),
@@ -128,6 +145,28 @@ const struct mw_option mw_options[] = {
          "archives in archives"),
     KIND("clamav", "max_scan_time", MW_OPTION_TIME, scan.clamav.max_scan_ms, "20s", 0, 3600000,
          "for one part"),
+    KIND("clamav", "max_embedded_pe", MW_OPTION_SIZE, scan.clamav.max_embedded_pe, "0", 0, TERA,
+         "bytes searched for programs inside files"),
+    KIND("clamav", "max_html_normalize", MW_OPTION_SIZE, scan.clamav.max_html_normalize, "0", 0,
+         TERA, "bytes of a web page that is brought to a normal form"),
+    KIND("clamav", "max_html_no_tags", MW_OPTION_SIZE, scan.clamav.max_html_no_tags, "0", 0, TERA,
+         "bytes of one whose tags are removed"),
+    KIND("clamav", "max_script_normalize", MW_OPTION_SIZE, scan.clamav.max_script_normalize, "0", 0,
+         TERA, "bytes of a script that is brought to a normal form"),
+    KIND("clamav", "max_zip_type_recognition", MW_OPTION_SIZE, scan.clamav.max_zip_type_recognition,
+         "0", 0, TERA, "bytes of a zip whose kind is recognised again"),
+    KIND("clamav", "max_partitions", MW_OPTION_COUNT, scan.clamav.max_partitions, "0", 0, 1e9,
+         "partitions of a disk image"),
+    KIND("clamav", "max_icons", MW_OPTION_COUNT, scan.clamav.max_icons, "0", 0, 1e9,
+         "icons of a program"),
+    KIND("clamav", "max_rec_hwp3", MW_OPTION_COUNT, scan.clamav.max_rec_hwp3, "0", 0, 1e9,
+         "levels in a Hangul document"),
+    KIND("clamav", "pcre_match_limit", MW_OPTION_COUNT, scan.clamav.pcre_match_limit, "0", 0, 4e9,
+         "steps of a regular expression"),
+    KIND("clamav", "pcre_recursion_limit", MW_OPTION_COUNT, scan.clamav.pcre_recursion_limit, "0",
+         0, 4e9, "and its levels"),
+    KIND("clamav", "pcre_max_file_size", MW_OPTION_SIZE, scan.clamav.pcre_max_file_size, "0", 0,
+         TERA, "bytes that regular expressions are tried on"),
     KIND("clamav", "max_age", MW_OPTION_COUNT, scan.clamav.max_age_days, "7", 0, 100000,
          "days after which an old database is warned of; 0 for never"),
 
@@ -181,6 +220,21 @@ const struct mw_option mw_options[] = {
 const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 
 #undef AT
+#define AT(member) offsetof(struct mw_scan_condition, member)
+
+/* Which parts: in a condition, and in what runs a program. */
+#define CONDITION_OPTIONS(section, when)                                                           \
+    TEXTS(section, "types", when types, NULL, "file types wanted, as \"application/*\""),          \
+        TEXTS(section, "skip_types", when skip_types, NULL, "file types not wanted"),              \
+        TEXTS(section, "names", when names, NULL, "file names wanted, as \"*.pdf\""),              \
+        TEXTS(section, "skip_names", when skip_names, NULL, "file names not wanted"),              \
+        KIND(section, "size_min", MW_OPTION_SIZE, when size_min, "0", 0, TERA, "bytes, at least"), \
+        KIND(section, "size_max", MW_OPTION_SIZE, when size_max, "0", 0, TERA,                     \
+             "bytes, at most; 0 for no bound")
+
+static const struct mw_option condition_options[] = {CONDITION_OPTIONS("condition", )};
+
+#undef AT
 #define AT(member) offsetof(struct mw_tracked_settings, member)
 
 static const struct mw_option filter_options[] = {
@@ -224,6 +278,8 @@ static const char *finish_filter(struct mw_arena *arena, void *element)
     }
 
 const struct mw_named_section mw_named_sections[] = {
+    NAMED("condition", "clamav", scan.conditions, condition_options, NULL,
+          "Which parts the scanner of this name looks at; all that is said must hold."),
     NAMED("filter", "from", filters, filter_options, finish_filter,
           "Memories of what was ever seen, as many as you like. Without this section there is\n"
           "# one, called from, with the defaults below; an empty section has none."),

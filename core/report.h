@@ -94,6 +94,16 @@ struct mw_text_part {
     const char *text;         /* for role "other": body texts stand in the report */
 };
 
+/* An engine that looked, and how fresh what it knows is. */
+struct mw_engine {
+    const char *name;
+    const char *version;
+    const char *database; /* version of its database */
+    const char *date;     /* when that was made, RFC 3339 */
+    int64_t signatures;   /* or rules */
+};
+MW_LIST_TYPE(mw_engines, struct mw_engine);
+
 struct mw_attachment {
     const char *path;
     const char *parent;       /* path of the part it was found in */
@@ -176,6 +186,7 @@ struct mw_report {
     struct mw_attachments attachments;
     struct mw_findings findings; /* about the message as a whole */
     enum mw_verdict verdict;
+    struct mw_engines engines; /* that were asked */
     struct mw_texts unscanned; /* reasons why something was not scanned */
     enum mw_action action;
     struct mw_problems errors;

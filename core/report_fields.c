@@ -114,6 +114,13 @@ static const struct mw_field indicators_fields[] = {
 #undef HERE
 static const struct mw_fields indicators_table = TABLE(mw_indicators, indicators_fields);
 
+#define HERE mw_engine
+static const struct mw_field engine_fields[] = {
+    TEXT(name), TEXT(version), TEXT(database), TEXT(date), INTEGER(signatures),
+};
+#undef HERE
+static const struct mw_fields engine_table = TABLE(mw_engine, engine_fields);
+
 #define HERE mw_report
 static const struct mw_field report_fields[] = {
     TEXT(id),
@@ -150,6 +157,7 @@ static const struct mw_field report_fields[] = {
     LIST(attachments, attachment_table, MW_FIELD_ALWAYS),
     LIST(findings, finding_table, MW_FIELD_ALWAYS),
     ENUM(verdict, verdicts),
+    LIST(engines, engine_table, 0),
     TEXTS(unscanned),
     {AT(action), MW_FIELD_ENUM, 0, NULL, actions},
     LIST(errors, problem_table, MW_FIELD_ALWAYS),

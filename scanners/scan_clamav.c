@@ -15,7 +15,23 @@ struct clamav_engine {
     struct cl_engine *engine;
     struct cl_scan_options options;
     struct mw_clamav_settings settings;
+    unsigned signatures;
+    time_t made; /* the newest part of the database */
 };
+
+/* What libclamav calls a bound, and the option that sets it. */
+static const struct {
+    const char *exceeded; /* behind Heuristics.Limits.Exceeded. */
+    cl_error_t code;      /* or returned */
+    const char *option;
+} bounds[] = {
+    {"MaxScanSize", CL_EMAXSIZE, "clamav.max_scan_size"},
+    {"MaxFileSize", CL_EMAXSIZE, "clamav.max_file_size"},
+    {"MaxFiles", CL_EMAXFILES, "clamav.max_files"},
+    {"MaxRecursion", CL_EMAXREC, "clamav.max_recursion"},
+    {"MaxScanTime", CL_ETIMEOUT, "clamav.max_scan_time"},
+};
+static const char exceeded[] = "Heuristics.Limits.Exceeded";
 
 static int fail_clamav(struct mw_error *error, const char *what, cl_error_t code)
 {
@@ -36,18 +52,29 @@ static int set_limits(struct cl_engine *engine, const struct mw_clamav_settings 
 {
     const struct {
         enum cl_engine_field field;
-        long long value;
+        size_t value;
     } numbers[] = {
-        {CL_ENGINE_MAX_SCANSIZE, (long long)settings->max_scan_size},
-        {CL_ENGINE_MAX_FILESIZE, (long long)settings->max_file_size},
+        {CL_ENGINE_MAX_SCANSIZE, settings->max_scan_size},
+        {CL_ENGINE_MAX_FILESIZE, settings->max_file_size},
         {CL_ENGINE_MAX_FILES, settings->max_files},
         {CL_ENGINE_MAX_RECURSION, settings->max_recursion},
         {CL_ENGINE_MAX_SCANTIME, settings->max_scan_ms},
+        {CL_ENGINE_MAX_EMBEDDEDPE, settings->max_embedded_pe},
+        {CL_ENGINE_MAX_HTMLNORMALIZE, settings->max_html_normalize},
+        {CL_ENGINE_MAX_HTMLNOTAGS, settings->max_html_no_tags},
+        {CL_ENGINE_MAX_SCRIPTNORMALIZE, settings->max_script_normalize},
+        {CL_ENGINE_MAX_ZIPTYPERCG, settings->max_zip_type_recognition},
+        {CL_ENGINE_MAX_PARTITIONS, settings->max_partitions},
+        {CL_ENGINE_MAX_ICONSPE, settings->max_icons},
+        {CL_ENGINE_MAX_RECHWP3, settings->max_rec_hwp3},
+        {CL_ENGINE_PCRE_MATCH_LIMIT, settings->pcre_match_limit},
+        {CL_ENGINE_PCRE_RECMATCH_LIMIT, settings->pcre_recursion_limit},
+        {CL_ENGINE_PCRE_MAX_FILESIZE, settings->pcre_max_file_size},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (numbers[i].value == 0)
             continue; /* libclamav's own default */
-        cl_error_t code = cl_engine_set_num(engine, numbers[i].field, numbers[i].value);
+        cl_error_t code = cl_engine_set_num(engine, numbers[i].field, (long long)numbers[i].value);
         if (code != CL_SUCCESS)
             return fail_clamav(error, "ClamAV refuses a limit", code);
     }
@@ -62,12 +89,28 @@ static void set_options(struct clamav_engine *clamav)
     clamav->options.parse = ~0u;
     /* Limits that are reached must be seen: a file half scanned is not clean. */
     clamav->options.heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX;
-    if (!clamav->settings.heuristics)
+    const struct mw_clamav_settings *settings = &clamav->settings;
+    if (!settings->heuristics)
         return;
     clamav->options.general = CL_SCAN_GENERAL_HEURISTICS;
-    clamav->options.heuristic |= CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE |
-                                 CL_SCAN_HEURISTIC_ENCRYPTED_DOC | CL_SCAN_HEURISTIC_BROKEN |
-                                 CL_SCAN_HEURISTIC_MACROS;
+    const struct {
+        bool wanted;
+        uint32_t flags;
+    } kinds[] = {
+        {settings->encrypted,
+         CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC},
+        {settings->broken, CL_SCAN_HEURISTIC_BROKEN},
+        {settings->broken_media, CL_SCAN_HEURISTIC_BROKEN_MEDIA},
+        {settings->macros, CL_SCAN_HEURISTIC_MACROS},
+        {settings->phishing,
+         CL_SCAN_HEURISTIC_PHISHING_SSL_MISMATCH | CL_SCAN_HEURISTIC_PHISHING_CLOAK},
+        {settings->partitions, CL_SCAN_HEURISTIC_PARTITION_INTXN},
+        {settings->structured, CL_SCAN_HEURISTIC_STRUCTURED | CL_SCAN_HEURISTIC_STRUCTURED_CC |
+                                   CL_SCAN_HEURISTIC_STRUCTURED_SSN_NORMAL},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].wanted)
+            clamav->options.heuristic |= kinds[i].flags;
 }
 
 /* When a database file was made: signed ones tell, others have their own date. */
@@ -104,12 +147,12 @@ static time_t newest(const char *database)
     return latest;
 }
 
-static void check_age(const struct mw_clamav_settings *settings, struct mw_arena *arena,
+static void check_age(const struct clamav_engine *clamav, struct mw_arena *arena,
                       struct mw_texts *warnings)
 {
-    time_t latest = newest(settings->database);
-    long long days = (long long)(time(NULL) - latest) / 86400;
-    if (settings->max_age_days > 0 && latest > 0 && days > (long long)settings->max_age_days)
+    const struct mw_clamav_settings *settings = &clamav->settings;
+    long long days = (long long)(time(NULL) - clamav->made) / 86400;
+    if (settings->max_age_days > 0 && clamav->made > 0 && days > (long long)settings->max_age_days)
         mw_texts_add(arena, warnings,
                      mw_arena_printf(arena,
                                      "the ClamAV database %s is %lld days old (at most %u are "
@@ -121,15 +164,15 @@ static int load_database(struct clamav_engine *clamav, struct mw_error *error)
 {
     const char *database = clamav->settings.database;
     struct stat facts;
-    unsigned signatures = 0;
     if (stat(database, &facts) != 0)
         return mw_fail_errno(error, "cannot read the ClamAV database %s", database);
-    unsigned flags = CL_DB_STDOPT | (clamav->settings.pua ? CL_DB_PUA : 0u);
-    cl_error_t code = cl_load(database, clamav->engine, &signatures, flags);
+    unsigned flags = CL_DB_STDOPT | (clamav->settings.pua ? CL_DB_PUA : 0u) |
+                     (clamav->settings.official_only ? CL_DB_OFFICIAL_ONLY : 0u);
+    cl_error_t code = cl_load(database, clamav->engine, &clamav->signatures, flags);
     if (code != CL_SUCCESS)
         return mw_fail(error, MW_ERR_FORMAT, "cannot load the ClamAV database %s: %s", database,
                        cl_strerror(code));
-    if (signatures == 0)
+    if (clamav->signatures == 0)
         return mw_fail(error, MW_ERR_MISSING,
                        "the ClamAV database %s has no signatures: run freshclam", database);
     code = cl_engine_compile(clamav->engine);
@@ -165,7 +208,8 @@ static int load(const struct mw_scan_settings *settings, struct mw_arena *arena,
         return error->code;
     }
     set_options(clamav);
-    check_age(&settings->clamav, arena, warnings);
+    clamav->made = newest(settings->clamav.database);
+    check_age(clamav, arena, warnings);
     *engine = clamav;
     return 0;
 }
@@ -175,13 +219,29 @@ static bool starts(const char *name, const char *prefix)
     return strncasecmp(name, prefix, strlen(prefix)) == 0;
 }
 
+/* A bound that was reached, by its option's name; the part is not called clean. */
+static void report_bound(const struct mw_scan_part *part, struct mw_scan_result *result,
+                         const char *name, cl_error_t code)
+{
+    const char *option = "clamav.limit";
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (name ? strcmp(name + sizeof exceeded, bounds[i].exceeded) == 0
+                 : code == bounds[i].code) {
+            option = bounds[i].option;
+            break;
+        }
+    mw_report_problem(result->report, result->limits, option, part->path,
+                      "ClamAV stopped at this bound (%s)", name ? name : cl_strerror(code));
+    result->unscanned = mw_arena_printf(result->report->arena, "clamav: %s was reached", option);
+}
+
 static void report_name(const struct clamav_engine *clamav, const struct mw_scan_part *part,
                         struct mw_scan_result *result, const char *name)
 {
     struct mw_arena *arena = result->report->arena;
     name = mw_utf8_clean_line(arena, mw_bytes_of(name), NULL);
-    if (starts(name, "Heuristics.Limits.Exceeded")) {
-        result->unscanned = mw_arena_printf(arena, "clamav: a limit was reached (%s)", name);
+    if (starts(name, exceeded) && name[sizeof exceeded - 1] == '.') {
+        report_bound(part, result, name, CL_VIRUS);
         return;
     }
     enum mw_severity severity = MW_SEVERITY_MALICIOUS;
@@ -194,12 +254,25 @@ static void report_name(const struct clamav_engine *clamav, const struct mw_scan
         found->message = mw_arena_printf(arena, "ClamAV knows this as %s", name);
 }
 
+static bool wants(const struct mw_clamav_settings *settings, enum mw_scan_kind kind)
+{
+    return kind == MW_SCAN_MESSAGE ? settings->scan_message
+           : kind == MW_SCAN_TEXT  ? settings->scan_texts
+                                   : true;
+}
+
 static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_result *result,
                 struct mw_error *error)
 {
     struct clamav_engine *clamav = engine;
-    if (part->data.size == 0 || (part->kind == MW_SCAN_MESSAGE && !clamav->settings.scan_message))
+    result->skipped = !wants(&clamav->settings, part->kind);
+    if (part->data.size == 0 || result->skipped)
         return 0;
+    long long most = cl_engine_get_num(clamav->engine, CL_ENGINE_MAX_FILESIZE, NULL);
+    if (most > 0 && part->data.size > (size_t)most) {
+        report_bound(part, result, "Heuristics.Limits.Exceeded.MaxFileSize", CL_VIRUS);
+        return 0;
+    }
     cl_fmap_t *map = cl_fmap_open_memory(part->data.data, part->data.size);
     if (!map)
         return mw_fail(error, MW_ERR_INTERNAL, "ClamAV cannot map the part");
@@ -210,15 +283,47 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
         cl_scanmap_callback(map, part->filename, &name, &scanned, clamav->engine, &options, NULL);
     cl_fmap_close(map);
     if (code == CL_VIRUS) {
-        report_name(clamav, part, result, name ? name : "(no name)");
+        /* Without a name it was a bound inside the part, not a signature. */
+        if (name)
+            report_name(clamav, part, result, name);
+        else
+            report_bound(part, result, NULL, code);
         return 0;
     }
     if (code == CL_CLEAN)
         return 0;
-    return mw_fail(error, code == CL_ETIMEOUT ? MW_ERR_TIMEOUT : MW_ERR_LIMIT, "%s",
-                   cl_strerror(code));
+    if (code == CL_ETIMEOUT || code == CL_EMAXSIZE || code == CL_EMAXFILES || code == CL_EMAXREC) {
+        report_bound(part, result, NULL, code);
+        return 0;
+    }
+    return mw_fail(error, MW_ERR_INTERNAL, "%s", cl_strerror(code));
+}
+
+static int start(void *engine, const char *folder, struct mw_error *error)
+{
+    struct clamav_engine *clamav = engine;
+    if (folder && cl_engine_set_str(clamav->engine, CL_ENGINE_TMPDIR, folder) != CL_SUCCESS)
+        return mw_fail(error, MW_ERR_INTERNAL, "ClamAV refuses the folder %s", folder);
+    return 0;
+}
+
+static void describe(const void *engine, struct mw_scan_engine *facts)
+{
+    const struct clamav_engine *clamav = engine;
+    facts->version = cl_retver();
+    facts->database = cl_engine_get_num(clamav->engine, CL_ENGINE_DB_VERSION, NULL);
+    facts->made = (int64_t)clamav->made;
+    facts->signatures = clamav->signatures;
 }
 
 const struct mw_scanner mw_scanner_clamav = {
-    "clamav", MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE, true, "none", load, scan, unload,
+    .name = "clamav",
+    .kinds = MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
+    .judges = true,
+    .fields = "none",
+    .load = load,
+    .scan = scan,
+    .unload = unload,
+    .start = start,
+    .describe = describe,
 };

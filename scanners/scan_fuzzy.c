@@ -37,5 +37,10 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_fuzzy = {
-    "fuzzy", MW_SCAN_ATTACHMENT, false, "none", load, scan, unload,
+    .name = "fuzzy",
+    .kinds = MW_SCAN_ATTACHMENT,
+    .fields = "none",
+    .load = load,
+    .scan = scan,
+    .unload = unload,
 };

@@ -358,12 +358,11 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_pe = {
-    "pe",
-    MW_SCAN_ATTACHMENT,
-    false,
-    "machine, timestamp, subsystem, sections with entropy, imports, imphash, exports, "
-    "version_info, signatures",
-    load,
-    scan,
-    unload,
+    .name = "pe",
+    .kinds = MW_SCAN_ATTACHMENT,
+    .fields = "machine, timestamp, subsystem, sections with entropy, imports, imphash, exports, "
+              "version_info, signatures",
+    .load = load,
+    .scan = scan,
+    .unload = unload,
 };

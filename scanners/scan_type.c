@@ -196,5 +196,10 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 }
 
 const struct mw_scanner mw_scanner_type = {
-    "type", MW_SCAN_ATTACHMENT, false, "none", load, scan, unload,
+    .name = "type",
+    .kinds = MW_SCAN_ATTACHMENT,
+    .fields = "none",
+    .load = load,
+    .scan = scan,
+    .unload = unload,
 };

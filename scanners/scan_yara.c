@@ -217,6 +217,7 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     int which = part->kind == MW_SCAN_TEXT      ? FOR_TEXTS
                 : part->kind == MW_SCAN_MESSAGE ? FOR_MESSAGES
                                                 : FOR_ATTACHMENTS;
+    result->skipped = !yara->sets[which];
     for (size_t i = 0; i < mw_yara_rules_count(yara->sets[which]); i++) {
         YR_SCANNER *scanner = mw_yara_rules_scanner(yara->sets[which], i);
         set_variables(scanner, part);
@@ -233,9 +234,21 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     return 0;
 }
 
+static void describe(const void *engine, struct mw_scan_engine *facts)
+{
+    const struct yara_engine *yara = engine;
+    facts->version = YR_VERSION;
+    for (int i = 0; i < SETS; i++)
+        facts->signatures += (int64_t)mw_yara_rules_total(yara->sets[i]);
+}
+
 const struct mw_scanner mw_scanner_yara = {
-    "yara", MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
-    true,   "namespace, tags, meta, strings (id, offset, length, excerpt)",
-    load,   scan,
-    unload,
+    .name = "yara",
+    .kinds = MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
+    .judges = true,
+    .fields = "namespace, tags, meta, strings (id, offset, length, excerpt)",
+    .load = load,
+    .scan = scan,
+    .unload = unload,
+    .describe = describe,
 };

@@ -1,6 +1,6 @@
 /*
  * scanner: an engine that looks at one part and says what it found. Adding
- * one: a file scan_NAME.c with a struct mw_scanner, and a line in scanner.c's
+ * one: a file scan_NAME.c with a struct mw_scanner, and a line in scanners.c's
  * registry.
  */
 #ifndef MW_SCANNERS_SCANNER_H
@@ -35,6 +35,16 @@ struct mw_scan_result {
     struct mw_attachment *attachment; /* the part's entry, or NULL for text and message */
     struct mw_findings *findings;     /* the part's list */
     const char *unscanned;            /* set to why the part could not be scanned */
+    bool skipped;                     /* set by a scanner that did not look at the part after all */
+    bool judged;                      /* a scanner that knows malware has looked */
+};
+
+/* What an engine is, for reports and statistics. Texts may be NULL. */
+struct mw_scan_engine {
+    const char *version;
+    int64_t database;   /* version of its database; 0: has none */
+    int64_t made;       /* when the newest part of it was made, seconds since 1970; 0: unknown */
+    int64_t signatures; /* or rules that are loaded */
 };
 
 struct mw_scan_settings;
@@ -60,6 +70,15 @@ struct mw_scanner {
                 struct mw_error *error);
 
     void (*unload)(void *engine);
+
+    /* What follows may be NULL. */
+
+    /* In each process that will scan, after the fork: folder is its own for
+     * temporary files. */
+    int (*start)(void *engine, const char *folder, struct mw_error *error);
+
+    /* Fills in what is known. */
+    void (*describe)(const void *engine, struct mw_scan_engine *facts);
 };
 
 #endif

@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "config.h"
+#include "core/suggest.h"
+#include "scanners/condition.h"
 
 /* In the order they run: type first, as others use what it finds out. */
 static const struct mw_scanner *const registry[] = {
@@ -20,11 +22,73 @@ static const struct mw_scanner *const registry[] = {
 };
 enum { SCANNERS = sizeof registry / sizeof *registry };
 
+/* A scanner at work. */
+struct place {
+    const struct mw_scanner *scanner;
+    const struct mw_scan_condition *condition; /* NULL: always */
+    void *engine;
+};
+
 struct mw_scanners {
     struct mw_arena *arena;
     struct mw_texts warnings;
-    void *engines[SCANNERS]; /* NULL for those left out */
+    struct place places[SCANNERS]; /* those that are loaded, in order */
+    size_t count;
 };
+
+static const struct mw_scanner *find(const char *name, const char *where, struct mw_error *error)
+{
+    const char *names[SCANNERS];
+    for (size_t i = 0; i < SCANNERS; i++) {
+        names[i] = registry[i]->name;
+        if (strcmp(names[i], name) == 0)
+            return registry[i];
+    }
+    const char *near = mw_suggest(name, names, SCANNERS);
+    mw_fail(error, MW_ERR_INPUT, "%s: '%s' is no scanner%s%s%s", where, name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+/* Those to run, in order; how many, or 0 with error. */
+static size_t choose(const struct mw_scan_settings *settings, const struct mw_scanner **chosen,
+                     struct mw_error *error)
+{
+    if (settings->order.count == 0) {
+        memcpy(chosen, registry, sizeof registry);
+        return SCANNERS;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < settings->order.count; i++) {
+        const struct mw_scanner *scanner = find(settings->order.items[i], "scan.order", error);
+        if (!scanner)
+            return 0;
+        for (size_t j = 0; j < count; j++)
+            if (chosen[j] == scanner) {
+                mw_fail(error, MW_ERR_INPUT, "scan.order: '%s' stands there twice", scanner->name);
+                return 0;
+            }
+        chosen[count++] = scanner;
+    }
+    return count;
+}
+
+static const struct mw_scan_condition *condition_of(const struct mw_scan_settings *settings,
+                                                    const char *name)
+{
+    for (size_t i = 0; i < settings->conditions.count; i++)
+        if (strcmp(settings->conditions.items[i].name, name) == 0)
+            return &settings->conditions.items[i];
+    return NULL;
+}
+
+static int check_conditions(const struct mw_scan_settings *settings, struct mw_error *error)
+{
+    for (size_t i = 0; i < settings->conditions.count; i++)
+        if (!find(settings->conditions.items[i].name, "condition", error))
+            return error->code;
+    return 0;
+}
 
 /* Settings for engines this program was built without are mistakes worth telling. */
 static int check_built_in(const struct mw_scan_settings *settings, struct mw_error *error)
@@ -49,10 +113,27 @@ static int check_built_in(const struct mw_scan_settings *settings, struct mw_err
     return 0;
 }
 
+/* Loads the chosen ones; error tells which could not be. */
+static int load_all(struct mw_scanners *scanners, const struct mw_scan_settings *settings,
+                    struct mw_error *error)
+{
+    const struct mw_scanner *chosen[SCANNERS];
+    size_t count = choose(settings, chosen, error);
+    for (size_t i = 0; i < count; i++) {
+        void *engine = NULL;
+        if (chosen[i]->load(settings, scanners->arena, &scanners->warnings, &engine, error) != 0)
+            return error->code;
+        if (engine)
+            scanners->places[scanners->count++] =
+                (struct place){chosen[i], condition_of(settings, chosen[i]->name), engine};
+    }
+    return error->code;
+}
+
 struct mw_scanners *mw_scanners_load(const struct mw_scan_settings *settings,
                                      struct mw_error *error)
 {
-    if (check_built_in(settings, error) != 0)
+    if (check_built_in(settings, error) != 0 || check_conditions(settings, error) != 0)
         return NULL;
     struct mw_scanners *scanners = calloc(1, sizeof *scanners);
     if (!scanners) {
@@ -60,25 +141,60 @@ struct mw_scanners *mw_scanners_load(const struct mw_scan_settings *settings,
         return NULL;
     }
     scanners->arena = mw_arena_new();
-    for (size_t i = 0; i < SCANNERS; i++) {
-        if (registry[i]->load(settings, scanners->arena, &scanners->warnings, &scanners->engines[i],
-                              error) == 0)
-            continue;
-        mw_scanners_free(scanners);
-        return NULL;
-    }
-    return scanners;
+    if (load_all(scanners, settings, error) == 0)
+        return scanners;
+    mw_scanners_free(scanners);
+    return NULL;
 }
 
 void mw_scanners_free(struct mw_scanners *scanners)
 {
     if (!scanners)
         return;
-    for (size_t i = 0; i < SCANNERS; i++)
-        if (scanners->engines[i])
-            registry[i]->unload(scanners->engines[i]);
+    for (size_t i = 0; i < scanners->count; i++)
+        scanners->places[i].scanner->unload(scanners->places[i].engine);
     mw_arena_free(scanners->arena);
     free(scanners);
+}
+
+int mw_scanners_start(struct mw_scanners *scanners, const char *folder, struct mw_error *error)
+{
+    for (size_t i = 0; i < scanners->count; i++) {
+        const struct mw_scanner *scanner = scanners->places[i].scanner;
+        if (scanner->start && scanner->start(scanners->places[i].engine, folder, error) != 0)
+            return error->code;
+    }
+    return 0;
+}
+
+static const char *date_text(struct mw_arena *arena, int64_t when)
+{
+    time_t seconds = (time_t)when;
+    struct tm parts;
+    char text[32];
+    if (when <= 0 || !gmtime_r(&seconds, &parts))
+        return NULL;
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return mw_arena_dup(arena, text);
+}
+
+void mw_scanners_engines(const struct mw_scanners *scanners, struct mw_arena *arena,
+                         struct mw_engines *engines)
+{
+    for (size_t i = 0; i < scanners->count; i++) {
+        const struct place *place = &scanners->places[i];
+        struct mw_scan_engine facts = {0};
+        if (!place->scanner->describe)
+            continue;
+        place->scanner->describe(place->engine, &facts);
+        struct mw_engine *engine = mw_list_add(arena, engines, sizeof *engines->items);
+        engine->name = place->scanner->name;
+        engine->version = facts.version;
+        if (facts.database > 0)
+            engine->database = mw_arena_printf(arena, "%lld", (long long)facts.database);
+        engine->date = date_text(arena, facts.made);
+        engine->signatures = facts.signatures;
+    }
 }
 
 const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners)
@@ -88,8 +204,8 @@ const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners)
 
 bool mw_scanners_any(const struct mw_scanners *scanners)
 {
-    for (size_t i = 0; i < SCANNERS; i++)
-        if (scanners->engines[i] && registry[i]->judges)
+    for (size_t i = 0; i < scanners->count; i++)
+        if (scanners->places[i].scanner->judges)
             return true;
     return false;
 }
@@ -116,24 +232,35 @@ static void add_time(struct mw_report *report, const char *scanner, int64_t micr
     timing->value = microseconds;
 }
 
+static void run_one(const struct place *place, struct mw_scan_part *part,
+                    struct mw_scan_result *result)
+{
+    struct mw_error error = {0};
+    result->skipped = false;
+    if (place->scanner->scan(place->engine, part, result, &error) != 0)
+        result->unscanned =
+            mw_arena_printf(result->report->arena, "%s: %s", place->scanner->name, error.text);
+    if (place->scanner->judges && !result->skipped)
+        result->judged = true;
+    if (result->attachment)
+        part->file_type = result->attachment->file_type;
+}
+
 void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
                      struct mw_scan_result *result)
 {
-    for (size_t i = 0; i < SCANNERS; i++) {
-        if (!scanners->engines[i] || !(registry[i]->kinds & part->kind))
+    for (size_t i = 0; i < scanners->count; i++) {
+        const struct place *place = &scanners->places[i];
+        if (!(place->scanner->kinds & part->kind) ||
+            (place->condition && !mw_condition_holds(place->condition, part)))
             continue;
         int64_t start = clock_us();
         if (part->deadline_us > 0 && start > part->deadline_us) {
             result->unscanned = "the message's time was up";
             return;
         }
-        struct mw_error error = {0};
-        if (registry[i]->scan(scanners->engines[i], part, result, &error) != 0)
-            result->unscanned =
-                mw_arena_printf(result->report->arena, "%s: %s", registry[i]->name, error.text);
-        add_time(result->report, registry[i]->name, clock_us() - start);
-        if (result->attachment)
-            part->file_type = result->attachment->file_type;
+        run_one(place, part, result);
+        add_time(result->report, place->scanner->name, clock_us() - start);
     }
 }
 

@@ -21,11 +21,21 @@ void mw_scanners_free(struct mw_scanners *scanners);
 /* Sentences about what was loaded with reservations; borrowed. */
 const struct mw_texts *mw_scanners_warnings(const struct mw_scanners *scanners);
 
+/* What is loaded, one for each engine that has a version, in order. Texts lie in
+ * arena or live as long as scanners. */
+void mw_scanners_engines(const struct mw_scanners *scanners, struct mw_arena *arena,
+                         struct mw_engines *engines);
+
+/* In each process that will scan, after the fork: folder (or NULL) is its own for
+ * temporary files. */
+int mw_scanners_start(struct mw_scanners *scanners, const char *folder, struct mw_error *error);
+
 /* Whether any engine is loaded that can tell clean from malicious. */
 bool mw_scanners_any(const struct mw_scanners *scanners);
 
 /*
- * Runs every engine that wants part's kind. Findings are bounded by
+ * Runs every engine that wants part's kind, in the settings' order, where its
+ * condition holds. Findings are bounded by
  * limits.findings_per_part; an engine that fails, or a deadline that passes,
  * leaves why in result->unscanned.
  */

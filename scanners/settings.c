@@ -14,7 +14,11 @@ void mw_scan_settings_default(struct mw_scan_settings *settings)
         .yara = {.severity = MW_SEVERITY_SUSPICIOUS},
         .clamav =
             {
+                .scan_texts = true,
                 .heuristics = true,
+                .encrypted = true,
+                .broken = true,
+                .macros = true,
                 .heuristic_severity = MW_SEVERITY_SUSPICIOUS,
                 .pua_severity = MW_SEVERITY_SUSPICIOUS,
                 .max_scan_size = (size_t)400 << 20,

@@ -11,6 +11,16 @@
 #include "core/arena.h"
 #include "core/report.h"
 
+/* Which parts a scanner looks at: all of what is said must hold. Patterns are
+ * shell globs, compared without case. */
+struct mw_scan_condition {
+    const char *name;                  /* of the scanner */
+    struct mw_texts types, skip_types; /* the detected type, else the declared one */
+    struct mw_texts names, skip_names; /* file names */
+    size_t size_min, size_max;         /* bytes; size_max 0: no bound */
+};
+MW_LIST_TYPE(mw_scan_conditions, struct mw_scan_condition);
+
 struct mw_type_settings {
     bool enabled;
 };
@@ -26,14 +36,20 @@ struct mw_yara_settings {
 
 struct mw_clamav_settings {
     const char *database; /* folder or file; NULL: no ClamAV */
+    bool scan_texts;      /* decoded texts too */
     bool scan_message;    /* the raw message too */
-    bool heuristics;      /* Heuristics.* detection */
-    bool pua;             /* potentially unwanted applications */
+    bool heuristics;      /* Heuristics.* detection, of these kinds: */
+    bool encrypted, broken, broken_media, macros, phishing, partitions, structured;
+    bool pua;           /* potentially unwanted applications */
+    bool official_only; /* only databases that ClamAV's makers signed */
     enum mw_severity heuristic_severity, pua_severity;
-    size_t max_scan_size, max_file_size;
-    unsigned max_files, max_recursion, max_scan_ms;
+    /* Bounds; 0: ClamAV's own. */
+    size_t max_scan_size, max_file_size, max_embedded_pe, max_html_normalize, max_html_no_tags,
+        max_script_normalize, max_zip_type_recognition, pcre_max_file_size;
+    unsigned max_files, max_recursion, max_scan_ms, max_partitions, max_icons, max_rec_hwp3,
+        pcre_match_limit, pcre_recursion_limit;
     unsigned max_age_days; /* warn when the database is older; 0: never */
-    const char *scratch;   /* folder for its temporary files */
+    const char *scratch;   /* folder for temporary files, until a worker has its own */
 };
 
 struct mw_pe_settings {
@@ -45,6 +61,8 @@ struct mw_fuzzy_settings {
 };
 
 struct mw_scan_settings {
+    struct mw_texts order; /* names of scanners, those to run in this order; empty: all */
+    struct mw_scan_conditions conditions;
     struct mw_type_settings type;
     struct mw_yara_settings yara;
     struct mw_clamav_settings clamav;

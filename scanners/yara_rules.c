@@ -353,3 +353,11 @@ YR_SCANNER *mw_yara_rules_scanner(const struct mw_yara_rules *rules, size_t inde
 {
     return rules->scanners[index];
 }
+
+size_t mw_yara_rules_total(const struct mw_yara_rules *rules)
+{
+    size_t total = 0;
+    for (size_t i = 0; rules && i < rules->count; i++)
+        total += rules->rules[i]->num_rules;
+    return total;
+}

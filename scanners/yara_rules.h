@@ -40,4 +40,7 @@ void mw_yara_rules_free(struct mw_yara_rules *rules);
 size_t mw_yara_rules_count(const struct mw_yara_rules *rules);
 YR_SCANNER *mw_yara_rules_scanner(const struct mw_yara_rules *rules, size_t index);
 
+/* How many rules there are in all of them. */
+size_t mw_yara_rules_total(const struct mw_yara_rules *rules);
+
 #endif

@@ -47,8 +47,10 @@ static void not_scanned(struct judgement *judgement, const char *place, const ch
 static void judge_attachment(struct judgement *judgement, struct mw_attachment *file)
 {
     struct mw_scan_part part = judgement->facts;
-    struct mw_scan_result result = {judgement->report, judgement->limits, file, &file->findings,
-                                    NULL};
+    struct mw_scan_result result = {.report = judgement->report,
+                                    .limits = judgement->limits,
+                                    .attachment = file,
+                                    .findings = &file->findings};
     part.kind = MW_SCAN_ATTACHMENT;
     part.data = file->data;
     part.path = file->path;
@@ -57,6 +59,9 @@ static void judge_attachment(struct judgement *judgement, struct mw_attachment *
     part.content_type = file->content_type;
     mw_scanners_run(judgement->scanners, &part, &result);
     file->verdict = worst(&file->findings);
+    /* What no scanner that knows malware has looked at is not clean. */
+    if (!result.unscanned && !result.judged && !judgement->without)
+        result.unscanned = "no scanner looks at such parts";
     file->unscanned = result.unscanned ? result.unscanned : judgement->without;
     if (result.unscanned)
         not_scanned(judgement, file->path, result.unscanned);
@@ -68,8 +73,9 @@ static void judge_bytes(struct judgement *judgement, enum mw_scan_kind kind, con
                         const char *type, struct mw_bytes data)
 {
     struct mw_scan_part part = judgement->facts;
-    struct mw_scan_result result = {judgement->report, judgement->limits, NULL,
-                                    &judgement->report->findings, NULL};
+    struct mw_scan_result result = {.report = judgement->report,
+                                    .limits = judgement->limits,
+                                    .findings = &judgement->report->findings};
     part.kind = kind;
     part.data = data;
     part.path = path;
@@ -131,6 +137,7 @@ void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
         judgement.without = "no scanner is configured";
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
+    mw_scanners_engines(scanners, report->arena, &report->engines);
     for (size_t i = 0; i < report->attachments.count; i++)
         judge_attachment(&judgement, &report->attachments.items[i]);
     judge_texts(&judgement);
