@@ -27,6 +27,8 @@ static const char usage[] =
     "  --json           JSON, indented (the default on a terminal)\n"
     "  --jsonl          JSON, one line a message (the default elsewhere)\n"
     "  --summary        a table for people\n"
+    "  --text           each report laid out for people\n"
+    "  --csv, --ecs     as mailwitness export does\n"
     "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
     "                   them in DIR/index.jsonl\n"
     "  --config FILE    take limits, scanners and workers from a configuration; the\n"
@@ -47,7 +49,7 @@ static const char usage[] =
     "2 something could not be done (it is named, and the rest was done).\n";
 
 enum { MOST_JOBS = 256 };
-enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY };
+enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY, FORM_TEXT, FORM_CSV, FORM_ECS };
 
 struct options {
     enum form form;
@@ -79,6 +81,9 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, 'j'},
     {"jsonl", no_argument, NULL, 'l'},
     {"summary", no_argument, NULL, 's'},
+    {"text", no_argument, NULL, 't'},
+    {"csv", no_argument, NULL, 'v'},
+    {"ecs", no_argument, NULL, 'e'},
     {"extract", required_argument, NULL, 'x'},
     {"config", required_argument, NULL, 'C'},
     {"rules", required_argument, NULL, 'r'},
@@ -140,6 +145,16 @@ static int set_jobs(const struct mw_command *command, struct options *options, c
     return mw_command_fail(command, "--jobs: '%s' is no number from 1 to %d", text, MOST_JOBS);
 }
 
+static enum form form_of(int option)
+{
+    return option == 'j'   ? FORM_JSON
+           : option == 'l' ? FORM_JSONL
+           : option == 's' ? FORM_SUMMARY
+           : option == 't' ? FORM_TEXT
+           : option == 'v' ? FORM_CSV
+                           : FORM_ECS;
+}
+
 /* 0 to go on, -1 when --help was answered, else an exit status. */
 static int parse_options(const struct mw_command *command, struct options *options, int argc,
                          char **argv)
@@ -151,13 +166,12 @@ static int parse_options(const struct mw_command *command, struct options *optio
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         switch (c) {
         case 'j':
-            options->form = FORM_JSON;
-            break;
         case 'l':
-            options->form = FORM_JSONL;
-            break;
         case 's':
-            options->form = FORM_SUMMARY;
+        case 't':
+        case 'v':
+        case 'e':
+            options->form = form_of(c);
             break;
         case 'x':
             options->extract = optarg;
@@ -211,6 +225,12 @@ static struct mw_printer make_printer(FILE *out, enum form form)
 {
     if (form == FORM_SUMMARY)
         return mw_printer_summary(out);
+    if (form == FORM_TEXT)
+        return mw_printer_text(out, 0);
+    if (form == FORM_CSV)
+        return mw_printer_csv(out);
+    if (form == FORM_ECS)
+        return mw_printer_ecs(out);
     if (form == FORM_JSON || (form == FORM_AUTO && isatty(fileno(out))))
         return mw_printer_json(out, MW_JSON_PRETTY);
     return mw_printer_json(out, MW_JSON_LINE);

@@ -23,6 +23,9 @@ struct mw_printer mw_printer_json(FILE *out, enum mw_json_form form);
 /* An aligned table to out (borrowed), a line a message, totals at the end. */
 struct mw_printer mw_printer_summary(FILE *out);
 
+/* Each report laid out, to out (borrowed); parts: of card.h. */
+struct mw_printer mw_printer_text(FILE *out, unsigned parts);
+
 /* Lines of CSV to out (borrowed), as export_csv.h tells. */
 struct mw_printer mw_printer_csv(FILE *out);
 
