@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+# Reports in the forms people and other programs take: text, CSV, ECS.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use JSON::PP;
+use Test::More;
+
+my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
+my $dir = tempdir(CLEANUP => 1);
+$ENV{TZ} = 'UTC';
+$ENV{LC_ALL} = 'C.UTF-8';
+
+sub message {
+    my ($name, $text) = @_;
+    open my $out, '>:raw', "$dir/$name" or die $!;
+    print {$out} $text;
+    close $out or die $!;
+    return "$dir/$name";
+}
+
+my $mail = message('a.eml', <<"END");
+From: "=cmd|' /C calc'!A0" <ana\@example.com>
+To: bob\@example.org, carl\@example.org
+Subject: =1+1, "quoted" \x1b]0;title\x07
+Date: Tue, 24 Nov 2026 14:30:20 +0100
+Message-ID: <one\@example.com>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain
+
+first line
+\x1b[31mred
+see http://evil.example/path
+--b
+Content-Type: application/pdf; name="a, b.pdf"
+Content-Transfer-Encoding: base64
+
+JVBERi0xLjQK
+--b--
+END
+my $second = message('b.eml', "From: eve\@example.net\nSubject: two\n\n" . "line\n" x 40);
+
+my $text = qx($mailwitness scan --text $mail $second 2>/dev/null);
+like($text, qr/^  From +=cmd.*<ana\@example[.]com>$/m, 'text shows the sender');
+like($text, qr/^Attachments\n  2 +a, b[.]pdf  unscanned, 9B, application\/pdf$/m, '... and attachments');
+like($text, qr/^Text\n  first line\n  [?]\[31mred$/m, '... and the body');
+unlike($text, qr/[\x00-\x08\x0b-\x1f\x7f]/, 'nothing in it can command a terminal');
+like($text, qr/^  [.]{3} and 25 more lines \(--body\)$/m, 'a long body is cut, and the rest counted');
+
+my $csv = qx($mailwitness scan --csv $mail $second 2>/dev/null);
+message('out.csv', $csv);
+my $read = qx(python3 -c '
+import csv, json, sys
+print(json.dumps(list(csv.DictReader(open(sys.argv[1], newline="", encoding="utf-8")))))' $dir/out.csv);
+my $rows = decode_json($read);
+is(scalar @$rows, 2, 'CSV has a row a message, as another reader reads it');
+is($rows->[0]{to}, 'bob@example.org; carl@example.org', 'several values share a cell');
+like($rows->[0]{subject}, qr/^'=1[+]1, "quoted" /, 'a formula is defused, quotes and commas come through');
+is($rows->[0]{filenames}, 'a, b.pdf', 'names of attachments are there');
+is($rows->[1]{from}, 'eve@example.net', 'the second row is the second message');
+is(() = $csv =~ /\r\n/g, 3, 'lines end in CRLF');
+
+my @ecs = map { decode_json($_) } split /\n/, qx($mailwitness scan --ecs $mail $second 2>/dev/null);
+is(scalar @ecs, 2, 'ECS has a document a message');
+is_deeply($ecs[0]{email}{to}{address}, ['bob@example.org', 'carl@example.org'], 'recipients are an array');
+is($ecs[0]{email}{attachments}[0]{file}{extension}, 'pdf', 'attachments are files');
+is($ecs[0]{event}{kind}, 'event', 'mail that nobody judged is no alert');
+is($ecs[0]{email}{origination_timestamp}, '2026-11-24T14:30:20+01:00', 'the date keeps its zone');
+like($ecs[0]{'@timestamp'}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'the time of receipt is UTC');
+is_deeply($ecs[0]{mailwitness}{urls}, ['http://evil.example/path'], 'what ECS has no field for is under mailwitness');
+done_testing();
