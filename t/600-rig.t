@@ -11,7 +11,7 @@ use Test::More;
 if (my $why = Rig::Postfix::unavailable()) { plan skip_all => $why }
 
 my $dir = folder();
-spawn({ out => "$dir/log" }, "$ENV{top_builddir}/accept_all", "unix:$dir/milter");
+spawn({ out => "$dir/log", signal => 'KILL' }, "$ENV{top_builddir}/accept_all", "unix:$dir/milter");
 wait_until(10, sub { -S "$dir/milter" }) or BAIL_OUT('accept_all does not start');
 chmod 0777, "$dir/milter";
 my $postfix = Rig::Postfix->new(milters => ["unix:$dir/milter"]);
