@@ -5,6 +5,7 @@
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "conf/option.h"
@@ -112,19 +113,24 @@ static void set_option(struct loading *loading, const struct mw_option *option, 
     set_one(loading, option, object, setting);
 }
 
+static void read_member(struct loading *loading, const struct mw_option *options, size_t count,
+                        const char *section, void *object, const config_setting_t *setting)
+{
+    const struct mw_option *option =
+        find_option(options, count, section, config_setting_name(setting));
+    if (option)
+        set_option(loading, option, object, setting);
+    else
+        unknown_option(loading, options, count, section, setting);
+}
+
 static void read_options(struct loading *loading, const struct mw_option *options, size_t count,
                          const char *section, void *object, const config_setting_t *group)
 {
     int members = config_setting_length(group);
-    for (int i = 0; i < members; i++) {
-        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        const struct mw_option *option =
-            find_option(options, count, section, config_setting_name(setting));
-        if (option)
-            set_option(loading, option, object, setting);
-        else
-            unknown_option(loading, options, count, section, setting);
-    }
+    for (int i = 0; i < members; i++)
+        read_member(loading, options, count, section, object,
+                    config_setting_get_elem(group, (unsigned)i));
 }
 
 static void set_defaults(const struct mw_option *options, size_t count, void *object,
@@ -177,6 +183,58 @@ static void read_named(struct loading *loading, const struct mw_named_section *s
     }
 }
 
+static void check_rule(struct loading *loading, const struct mw_config_rule *rule,
+                       const config_setting_t *setting)
+{
+    const char *fault = mw_rule_fault(rule);
+    for (size_t i = 0; !fault && i < loading->config->rules.count; i++)
+        if (strcasecmp(loading->config->rules.items[i].name, rule->name) == 0)
+            fault = "is there twice";
+    if (fault)
+        mistake(loading, setting, "policy", rule->name, fault);
+}
+
+/* A rule's section: options, and the section of its conditions. */
+static void read_rule(struct loading *loading, const config_setting_t *group)
+{
+    struct mw_config *config = loading->config;
+    struct mw_config_rule rule = {0};
+    set_defaults(mw_rule_options, mw_rule_option_count, &rule, config->arena);
+    int members = config_setting_length(group);
+    for (int i = 0; i < members; i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        if (strcmp(config_setting_name(setting), "when") != 0)
+            read_member(loading, mw_rule_options, mw_rule_option_count, "policy", &rule, setting);
+        else if (config_setting_is_group(setting))
+            read_options(loading, mw_rule_options, mw_rule_option_count, "policy.when", &rule,
+                         setting);
+        else
+            mistake(loading, setting, "policy", "when", "must be a section, as in: when: { ... };");
+    }
+    if (!rule.name)
+        rule.name = mw_arena_printf(config->arena, "rule-%zu", config->rules.count + 1);
+    check_rule(loading, &rule, group);
+    struct mw_config_rule *slot =
+        mw_list_add(config->arena, &config->rules, sizeof *config->rules.items);
+    *slot = rule;
+}
+
+static void read_rules(struct loading *loading, const config_setting_t *list)
+{
+    if (!config_setting_is_list(list)) {
+        mistake(loading, list, NULL, "policy", "must be a list, as in: policy: ( { ... } );");
+        return;
+    }
+    int rules = config_setting_length(list);
+    for (int i = 0; i < rules; i++) {
+        const config_setting_t *rule = config_setting_get_elem(list, (unsigned)i);
+        if (config_setting_is_group(rule))
+            read_rule(loading, rule);
+        else
+            mistake(loading, rule, NULL, "policy", "must hold rules, as in: ( { ... }, { ... } );");
+    }
+}
+
 static bool is_section(const char *name)
 {
     for (size_t i = 0; i < mw_option_count; i++)
@@ -198,6 +256,7 @@ static void unknown_section(struct loading *loading, const config_setting_t *set
     enum { MOST = 64 };
     const char *names[MOST], *name = config_setting_name(setting);
     size_t count = 0;
+    names[count++] = "policy";
     for (size_t i = 0; i < mw_named_section_count && count < MOST; i++)
         names[count++] = mw_named_sections[i].section;
     for (size_t i = 0; i < mw_option_count && count < MOST; i++)
@@ -214,7 +273,9 @@ static void read_section(struct loading *loading, const config_setting_t *sectio
     const char *name = config_setting_name(section);
     const struct mw_named_section *named = find_named(name);
     loading->filters_given = loading->filters_given || strcmp(name, "filter") == 0;
-    if (!named && !is_section(name))
+    if (strcmp(name, "policy") == 0)
+        read_rules(loading, section);
+    else if (!named && !is_section(name))
         unknown_section(loading, section);
     else if (!config_setting_is_group(section))
         mistake(loading, section, NULL, name, "must be a section, as in: name: { ... };");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "bloom/settings.h"
+#include "conf/rule.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/report.h"
@@ -41,10 +42,18 @@ struct mw_config_milter {
     unsigned queue_ms, grace_ms;
     unsigned mode;                                    /* 0 observe, 1 act */
     unsigned clean, suspicious, malicious, unscanned; /* enum mw_action */
-    const char *reject_text, *tempfail_text;
+    const char *reject_text, *tempfail_text, *quarantine_text;
     const char *header_prefix;
     bool sender_new_header;
+    const char *authserv_id; /* NULL: no Authentication-Results */
+    struct mw_texts internal_networks;
+    unsigned recipients; /* enum mw_recipients */
+    unsigned removed;    /* 0 record, 1 quarantine */
+    const char *removed_to;
 };
+
+/* Several recipients with different outcomes: what is done with the message. */
+enum mw_recipients { MW_STRICTEST, MW_LENIENT, MW_EACH };
 
 /* What is done when something did not work; enum mw_action each. */
 struct mw_config_failure {
@@ -63,6 +72,7 @@ struct mw_config {
     struct mw_config_milter milter;
     const char *metrics_listen; /* HOST:PORT; NULL: no metrics over HTTP */
     struct mw_config_failure failure;
+    MW_LIST(struct mw_config_rule) rules; /* the list policy */
 };
 
 /*

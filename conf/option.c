@@ -103,6 +103,8 @@ int mw_option_set(const struct mw_option *option, void *object, struct mw_arena 
                   const char *text, struct mw_error *error)
 {
     void *member = (unsigned char *)object + option->offset;
+    if (option->check && option->check(text, error) != 0)
+        return MW_ERR_INPUT;
     switch (option->type) {
     case MW_OPTION_BOOL:
         return set_bool(member, text, error);

@@ -25,8 +25,10 @@ struct mw_option {
     size_t offset;       /* in struct mw_config, or in a filter */
     const char *initial; /* the default as written in a file; NULL: none */
     double least, most;  /* bounds of numbers, in the unit kept */
-    const char *const *names;
+    const char *const *names; /* of NAME, NULL-terminated; "" is one that cannot be written */
     const char *help;
+    /* Of TEXT and TEXTS: 0, or a code with what is wrong; NULL: any text will do. */
+    int (*check)(const char *text, struct mw_error *error);
 };
 
 extern const struct mw_option mw_options[];
@@ -52,6 +54,17 @@ struct mw_named_section {
 
 extern const struct mw_named_section mw_named_sections[];
 extern const size_t mw_named_section_count;
+
+/* The actions that can be written, by enum mw_action. */
+extern const char *const mw_option_actions[];
+
+/* The options of a rule of the list policy, and of its conditions (section
+ * "policy.when"); offsets in struct mw_config_rule. */
+extern const struct mw_option mw_rule_options[];
+extern const size_t mw_rule_option_count;
+
+/* What is wrong with a rule as a whole, or NULL. */
+const char *mw_rule_fault(const struct mw_config_rule *rule);
 
 /*
  * Sets the member of object that option describes from text, as written in a file.

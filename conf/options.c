@@ -1,6 +1,7 @@
 /* options: every option there is, once. */
 #include "bloom/source.h"
 #include "bloom/tracked.h"
+#include "conf/check.h"
 #include "conf/option.h"
 
 static const char *const targets[] = {"stderr", "syslog", "journal", NULL};
@@ -9,19 +10,21 @@ static const char *const levels[] = {"error", "warning", "notice", "info", "debu
 static const char *const severities[] = {"info", "suspicious", "malicious", NULL};
 static const char *const sandboxes[] = {"required", "best", "off", NULL};
 static const char *const modes[] = {"observe", "act", NULL};
-static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
-                                      "tempfail", "reject", "discard", NULL};
+const char *const mw_option_actions[] = {"",         "accept", "tag",     "quarantine",
+                                         "tempfail", "reject", "discard", NULL};
 
 /* What failed is never accepted as if it were clean. */
 static const char *const failure_actions[] = {"",         "",       "tag",     "quarantine",
                                               "tempfail", "reject", "discard", NULL};
+static const char *const outcomes[] = {"strictest", "lenient", "each", NULL};
+static const char *const removals[] = {"record", "quarantine", NULL};
 
 static const double TERA = 1099511627776.0;
 
 #define AT(member) offsetof(struct mw_config, member)
 #define KIND(section, name, type, member, initial, least, most, help)                              \
     {                                                                                              \
-        section, name, type, AT(member), initial, least, most, NULL, help                          \
+        section, name, type, AT(member), initial, least, most, NULL, help, NULL                    \
     }
 #define BOOL(section, name, member, initial, help)                                                 \
     KIND(section, name, MW_OPTION_BOOL, member, initial, 0, 1, help)
@@ -31,7 +34,11 @@ static const double TERA = 1099511627776.0;
     KIND(section, name, MW_OPTION_TEXTS, member, initial, 0, 0, help)
 #define NAME(section, name, member, initial, names, help)                                          \
     {                                                                                              \
-        section, name, MW_OPTION_NAME, AT(member), initial, 0, 0, names, help                      \
+        section, name, MW_OPTION_NAME, AT(member), initial, 0, 0, names, help, NULL                \
+    }
+#define CHECKED(section, name, type, member, initial, check, help)                                 \
+    {                                                                                              \
+        section, name, type, AT(member), initial, 0, 0, NULL, help, check                          \
     }
 #define FAILURE(name, initial, help)                                                               \
     NAME("failure", #name, failure.name, initial, failure_actions, help)
@@ -60,19 +67,38 @@ const struct mw_option mw_options[] = {
          "bytes of a core file, should the daemon crash"),
     NAME("milter", "mode", milter.mode, "observe", modes,
          "observe does everything but touch mail; act does what is said below"),
-    NAME("milter", "clean", milter.clean, "accept", actions, "what is done with clean mail"),
-    NAME("milter", "suspicious", milter.suspicious, "tag", actions, "with suspicious mail"),
-    NAME("milter", "malicious", milter.malicious, "reject", actions, "with malicious mail"),
-    NAME("milter", "unscanned", milter.unscanned, "tag", actions,
+    NAME("milter", "clean", milter.clean, "accept", mw_option_actions,
+         "what is done with clean mail"),
+    NAME("milter", "suspicious", milter.suspicious, "tag", mw_option_actions,
+         "with suspicious mail"),
+    NAME("milter", "malicious", milter.malicious, "reject", mw_option_actions,
+         "with malicious mail"),
+    NAME("milter", "unscanned", milter.unscanned, "tag", failure_actions,
          "with mail in which something could not be scanned"),
-    TEXT("milter", "reject_text", milter.reject_text, "5.7.1 refused: ${verdict} (${id})",
-         "the words of a refusal; ${id}, ${verdict}, ${finding} are filled in"),
-    TEXT("milter", "tempfail_text", milter.tempfail_text, "4.7.1 try again later (${id})",
-         "the words when the sender is to try again"),
-    TEXT("milter", "header_prefix", milter.header_prefix, "X-Mailwitness-",
-         "how the headers of a tag begin; any that arrive are removed"),
+    CHECKED("milter", "reject_text", MW_OPTION_TEXT, milter.reject_text,
+            "550 5.7.1 refused: ${verdict} (${id})", mw_check_reject_text,
+            "the words of a refusal, with its codes; doc/policy.md lists what ${...} there is"),
+    CHECKED("milter", "tempfail_text", MW_OPTION_TEXT, milter.tempfail_text,
+            "451 4.7.1 try again later (${id})", mw_check_tempfail_text,
+            "the words when the sender is to try again"),
+    CHECKED("milter", "quarantine_text", MW_OPTION_TEXT, milter.quarantine_text,
+            "mailwitness: ${verdict}: ${signature} (${id})", mw_check_words,
+            "the reason the mail server is given for holding a message"),
+    CHECKED("milter", "header_prefix", MW_OPTION_TEXT, milter.header_prefix, "X-Mailwitness-",
+            mw_check_prefix, "how the headers of a tag begin; any that arrive are removed"),
     BOOL("milter", "sender_new_header", milter.sender_new_header, "true",
          "tell in a header whether the sender was never seen before"),
+    CHECKED("milter", "authserv_id", MW_OPTION_TEXT, milter.authserv_id, NULL, mw_check_authserv_id,
+            "add an Authentication-Results header under this name"),
+    CHECKED("milter", "internal_networks", MW_OPTION_TEXTS, milter.internal_networks, NULL,
+            mw_check_network, "clients whose mail is outbound, as is that of authenticated ones"),
+    NAME("milter", "recipients", milter.recipients, "strictest", outcomes,
+         "when rules say different things for the recipients of one message: do the strictest, "
+         "the most lenient, or remove the recipients it is refused for"),
+    NAME("milter", "removed", milter.removed, "record", removals,
+         "when a recipient is removed: only record it, or quarantine the message for the others"),
+    CHECKED("milter", "removed_to", MW_OPTION_TEXT, milter.removed_to, NULL, mw_check_address,
+            "address that gets the message in the place of a removed recipient"),
 
     FAILURE(worker_crashed, "tempfail", "when the worker died over the message"),
     FAILURE(timed_out, "tempfail", "when scanning took longer than limits.time"),

@@ -32,7 +32,7 @@ END
 is($status, 1, 'a file with mistakes is refused');
 is_deeply([split /\n/, $said], [
     "test.conf:1: milter.mod: is no option; did you mean 'mode'?",
-    "test.conf:1: milter.clean: 'nope' is none of none, accept, tag, quarantine, tempfail, reject, discard",
+    "test.conf:1: milter.clean: 'nope' is none of accept, tag, quarantine, tempfail, reject, discard",
     "test.conf:2: limits.time: '5 parsecs' is not a time such as 30s or 500ms",
     "test.conf:2: limits.parts: '0' is out of bounds: from 1 to 1000000",
     'test.conf:3: limits.depth: must be one value, not a section or list',
