@@ -425,27 +425,24 @@ static int start_engines(struct scan *scan, struct mw_error *error)
     return 0;
 }
 
-/* False with error when something is not to be had. */
-static bool prepare(struct scan *scan, struct mw_error *error)
+static int prepare(struct scan *scan, struct mw_error *error)
 {
     if (start_engines(scan, error) != 0)
-        return false;
+        return error->code;
     scan->ids = mw_id_source_new();
-    if (!scan->ids) {
-        mw_fail_errno(error, "the system gives no random numbers");
-        return false;
-    }
+    if (!scan->ids)
+        return mw_fail_errno(error, "the system gives no random numbers");
     if (scan->options.extract) {
         scan->extract = mw_extract_new(scan->options.extract, error);
         if (!scan->extract)
-            return false;
+            return error->code;
     }
     scan->progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
     scan->out = take_output(error);
     if (!scan->out)
-        return false;
+        return error->code;
     scan->printer = make_printer(scan->out, scan->options.form);
-    return true;
+    return 0;
 }
 
 static void release(struct scan *scan)
@@ -490,7 +487,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
         release(&scan);
         return parsed < 0 ? MW_EXIT_OK : parsed;
     }
-    if (!prepare(&scan, &error)) {
+    if (prepare(&scan, &error) != 0) {
         release(&scan);
         return mw_command_fail(command, "%s", error.text);
     }

@@ -1,0 +1,210 @@
+/* callbacks: negotiate what is needed, gather, and answer once, at the end. */
+#include "milter/callbacks.h"
+
+#include <arpa/inet.h>
+#include <libmilter/mfapi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "milter/verdict.h"
+
+enum { PROGRESS_MS = 10000 };
+
+/* Set once, before libmilter has threads: it gives callbacks no pointer of ours. */
+static struct mw_daemon *the_daemon;
+
+static struct mw_session *session_of(SMFICTX *context)
+{
+    return smfi_getpriv(context);
+}
+
+/* Macros by a name that libmilter does not take as const. */
+static const char *macro(SMFICTX *context, const char *name)
+{
+    return smfi_getsymval(context, (char *)(uintptr_t)name);
+}
+
+static void ask_for_macros(SMFICTX *context)
+{
+    static const struct {
+        int stage;
+        const char *names;
+    } wanted[] = {
+        {SMFIM_CONNECT, "{daemon_name}"},
+        {SMFIM_HELO, "{tls_version} {cipher}"},
+        {SMFIM_ENVFROM, "{auth_authen} {auth_type} {mail_addr}"},
+        {SMFIM_ENVRCPT, "{rcpt_addr}"},
+        {SMFIM_EOM, "i"},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        smfi_setsymlist(context, wanted[i].stage, (char *)(uintptr_t)wanted[i].names);
+}
+
+/*
+ * Nothing is answered before the end of a message, so that the mail server need not
+ * wait for us at each step (libmilter answers for us where a server cannot do without);
+ * DATA, end of header and unknown commands tell us nothing.
+ */
+static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned long steps,
+                             unsigned long unused1, unsigned long unused2,
+                             unsigned long *actions_out, unsigned long *steps_out,
+                             unsigned long *unused3, unsigned long *unused4)
+{
+    (void)unused1;
+    (void)unused2;
+    struct mw_session *session = session_of(context);
+    if (!session) {
+        session = mw_session_new();
+        if (!session || smfi_setpriv(context, session) != MI_SUCCESS) {
+            mw_session_free(session);
+            return SMFIS_REJECT;
+        }
+        atomic_fetch_add(&the_daemon->counters.connections, 1);
+        atomic_fetch_add(&the_daemon->counters.connections_open, 1);
+    }
+    if (actions & SMFIF_SETSYMLIST)
+        ask_for_macros(context);
+    session->leading_space = (steps & SMFIP_HDR_LEADSPC) != 0;
+    *actions_out = actions & mw_verdict_rights();
+    *steps_out =
+        steps & (SMFIP_HDR_LEADSPC | SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT |
+                 SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NOEOH);
+    *unused3 = *unused4 = 0;
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
+{
+    struct mw_session *session = session_of(context);
+    char text[INET6_ADDRSTRLEN];
+    const char *shown = NULL;
+    if (address && address->sa_family == AF_INET)
+        shown = inet_ntop(AF_INET, &((struct sockaddr_in *)address)->sin_addr, text, sizeof text);
+    else if (address && address->sa_family == AF_INET6)
+        shown =
+            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
+    if (!session)
+        return SMFIS_NOREPLY;
+    mw_session_set(session, MW_CLIENT_NAME, name);
+    mw_session_set(session, MW_CLIENT_ADDRESS, shown);
+    mw_session_set(session, MW_CLIENT_DAEMON, macro(context, "{daemon_name}"));
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_helo(SMFICTX *context, char *name)
+{
+    struct mw_session *session = session_of(context);
+    mw_session_set(session, MW_CLIENT_HELO, name);
+    mw_session_set(session, MW_CLIENT_TLS_VERSION, macro(context, "{tls_version}"));
+    mw_session_set(session, MW_CLIENT_TLS_CIPHER, macro(context, "{cipher}"));
+    return SMFIS_NOREPLY;
+}
+
+static void end_message(struct mw_session *session)
+{
+    if (session->message)
+        atomic_fetch_sub(&the_daemon->counters.messages_open, 1);
+    mw_session_end_message(session);
+}
+
+static sfsistat on_mail(SMFICTX *context, char **arguments)
+{
+    struct mw_session *session = session_of(context);
+    end_message(session);
+    struct mw_message *message = mw_session_begin(session, mw_daemon_snapshot(the_daemon),
+                                                  &the_daemon->admission, arguments);
+    atomic_fetch_add(&the_daemon->counters.messages, 1);
+    atomic_fetch_add(&the_daemon->counters.messages_open, 1);
+    mw_id_next(the_daemon->ids, message->id);
+    message->auth_name = mw_session_text(message->arena, macro(context, "{auth_authen}"));
+    message->auth_type = mw_session_text(message->arena, macro(context, "{auth_type}"));
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_recipient(SMFICTX *context, char **arguments)
+{
+    struct mw_session *session = session_of(context);
+    if (session->message)
+        mw_message_recipient(session->message, arguments);
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_header(SMFICTX *context, char *name, char *value)
+{
+    struct mw_session *session = session_of(context);
+    if (session->message)
+        mw_message_header(session, name, value);
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_body(SMFICTX *context, unsigned char *data, size_t size)
+{
+    struct mw_session *session = session_of(context);
+    if (session->message)
+        mw_intake_body(session->message->intake, (struct mw_bytes){data, size});
+    return SMFIS_NOREPLY;
+}
+
+/* The mail server is told now and then that we are still at it. */
+static void keep_alive(void *context)
+{
+    smfi_progress(context);
+}
+
+static sfsistat on_end_of_message(SMFICTX *context)
+{
+    struct mw_session *session = session_of(context);
+    struct mw_pool_wait wait = {PROGRESS_MS, keep_alive, context};
+    if (!session->message)
+        return SMFIS_TEMPFAIL;
+    session->message->queue_id = mw_session_text(session->message->arena, macro(context, "i"));
+    sfsistat answer = mw_verdict_carry_out(the_daemon, session, &wait, context);
+    end_message(session);
+    return answer;
+}
+
+static sfsistat on_abort(SMFICTX *context)
+{
+    struct mw_session *session = session_of(context);
+    if (session && session->message)
+        atomic_fetch_add(&the_daemon->counters.aborted, 1);
+    if (session)
+        end_message(session);
+    return SMFIS_CONTINUE;
+}
+
+static sfsistat on_close(SMFICTX *context)
+{
+    struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_CONTINUE;
+    end_message(session);
+    smfi_setpriv(context, NULL);
+    mw_session_free(session);
+    atomic_fetch_sub(&the_daemon->counters.connections_open, 1);
+    return SMFIS_CONTINUE;
+}
+
+int mw_callbacks_register(struct mw_daemon *daemon, struct mw_error *error)
+{
+    static char name[] = "mailwitnessd";
+    struct smfiDesc filter = {
+        .xxfi_name = name,
+        .xxfi_version = SMFI_VERSION,
+        .xxfi_flags = mw_verdict_rights(),
+        .xxfi_connect = on_connect,
+        .xxfi_helo = on_helo,
+        .xxfi_envfrom = on_mail,
+        .xxfi_envrcpt = on_recipient,
+        .xxfi_header = on_header,
+        .xxfi_body = on_body,
+        .xxfi_eom = on_end_of_message,
+        .xxfi_abort = on_abort,
+        .xxfi_close = on_close,
+        .xxfi_negotiate = on_negotiate,
+    };
+    the_daemon = daemon;
+    if (smfi_register(filter) != MI_SUCCESS)
+        return mw_fail(error, MW_ERR_INTERNAL, "libmilter does not take our callbacks");
+    return 0;
+}

@@ -1,0 +1,20 @@
+/*
+ * check: what the table of options cannot tell about a configuration: whether what it
+ * names is there.
+ */
+#ifndef MW_MILTER_CHECK_H
+#define MW_MILTER_CHECK_H
+
+#include "conf/config.h"
+
+/* Reads the configuration at path (NULL: defaults) and looks at sockets, users and
+ * groups. All mistakes, a sentence each, go to mistakes in arena; NULL when there is
+ * one. */
+struct mw_config *mw_check_load(const char *path, struct mw_arena *arena,
+                                struct mw_texts *mistakes);
+
+/* Loads rules and databases as a worker would, and throws them away. */
+void mw_check_engines(const struct mw_config *config, struct mw_arena *arena,
+                      struct mw_texts *mistakes, struct mw_texts *warnings);
+
+#endif

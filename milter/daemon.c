@@ -1,0 +1,160 @@
+/* daemon: start, reload, end. */
+#include "milter/daemon.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "worker/setup.h"
+
+/* The pool's word about its workers. */
+static void pool_notice(void *user, bool bad, const char *text)
+{
+    const struct mw_daemon *daemon = user;
+    mw_log_write(daemon->log, bad ? MW_LOG_WARNING : MW_LOG_INFO, NULL, "%s", text);
+}
+
+static void log_warnings(struct mw_daemon *daemon)
+{
+    char *rest = NULL, *text = mw_pool_warnings(daemon->pool);
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        mw_log_write(daemon->log, MW_LOG_WARNING, NULL, "%s", line);
+    free(text);
+}
+
+/* What can change while mail flows. */
+static void apply(struct mw_daemon *daemon, const struct mw_config *config)
+{
+    atomic_store(&daemon->admission.max, config->milter.memory_max);
+}
+
+static int start_pool(struct mw_daemon *daemon, const struct mw_config *config,
+                      struct mw_error *error)
+{
+    struct mw_pool_settings settings;
+    mw_setup_pool(config, &settings);
+    settings.queue_ms = config->milter.queue_ms;
+    settings.notice = pool_notice;
+    settings.notice_user = daemon;
+    if (daemon->config_path) {
+        settings.crew.load = mw_setup_load;
+        settings.crew.user = (void *)(uintptr_t)daemon->config_path;
+    }
+    daemon->pool = mw_pool_new(&settings, error);
+    if (!daemon->pool)
+        return error->code;
+    log_warnings(daemon);
+    return 0;
+}
+
+struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_path,
+                                struct mw_log *log, struct mw_error *error)
+{
+    struct mw_daemon *daemon = calloc(1, sizeof *daemon);
+    if (!daemon)
+        abort();
+    daemon->config_path = config_path;
+    daemon->log = log;
+    daemon->started_s = time(NULL);
+    pthread_mutex_init(&daemon->lock, NULL);
+    pthread_mutex_init(&daemon->reading, NULL);
+    daemon->snapshot = mw_snapshot_new(config, error);
+    daemon->ids = mw_id_source_new();
+    if (!daemon->ids)
+        mw_fail_errno(error, "the system gives no random numbers");
+    if (daemon->snapshot && daemon->ids && start_pool(daemon, config, error) == 0) {
+        apply(daemon, config);
+        return daemon;
+    }
+    mw_daemon_free(daemon);
+    return NULL;
+}
+
+int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error)
+{
+    const struct mw_config *config = mw_snapshot_config(daemon->snapshot);
+    daemon->metrics = mw_metrics_new();
+    return config->metrics_listen
+               ? mw_metrics_listen(daemon->metrics, config->metrics_listen, error)
+               : 0;
+}
+
+void mw_daemon_free(struct mw_daemon *daemon)
+{
+    if (!daemon)
+        return;
+    mw_metrics_free(daemon->metrics);
+    mw_pool_free(daemon->pool);
+    mw_id_source_free(daemon->ids);
+    mw_snapshot_release(daemon->snapshot);
+    pthread_mutex_destroy(&daemon->lock);
+    pthread_mutex_destroy(&daemon->reading);
+    free(daemon);
+}
+
+struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->lock);
+    struct mw_snapshot *snapshot = mw_snapshot_use(daemon->snapshot);
+    pthread_mutex_unlock(&daemon->lock);
+    return snapshot;
+}
+
+/* All mistakes to the log, the first to error. */
+static struct mw_config *read_config(struct mw_daemon *daemon, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0};
+    struct mw_config *config = mw_config_load(daemon->config_path, arena, &mistakes);
+    for (size_t i = 0; i < mistakes.count; i++)
+        mw_log_write(daemon->log, MW_LOG_ERROR, NULL, "%s", mistakes.items[i]);
+    if (!config)
+        mw_fail(error, MW_ERR_INPUT, "%s%s", mistakes.count > 0 ? mistakes.items[0] : "no memory",
+                mistakes.count > 1 ? " (and more, see the log)" : "");
+    mw_arena_free(arena);
+    return config;
+}
+
+static void replace_snapshot(struct mw_daemon *daemon, struct mw_snapshot *next)
+{
+    pthread_mutex_lock(&daemon->lock);
+    struct mw_snapshot *old = daemon->snapshot;
+    daemon->snapshot = next;
+    pthread_mutex_unlock(&daemon->lock);
+    mw_snapshot_release(old);
+}
+
+static int reload(struct mw_daemon *daemon, struct mw_error *error)
+{
+    struct mw_config *config = read_config(daemon, error);
+    struct mw_snapshot *next = config ? mw_snapshot_new(config, error) : NULL;
+    if (!next)
+        return error->code;
+    if (mw_pool_reload(daemon->pool, error) != 0) {
+        mw_snapshot_release(next);
+        return error->code;
+    }
+    apply(daemon, config);
+    replace_snapshot(daemon, next);
+    log_warnings(daemon);
+    return 0;
+}
+
+int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error)
+{
+    struct mw_pool_state state;
+    pthread_mutex_lock(&daemon->reading);
+    int result = reload(daemon, error);
+    pthread_mutex_unlock(&daemon->reading);
+    atomic_fetch_add(result == 0 ? &daemon->counters.reloads : &daemon->counters.reloads_failed, 1);
+    mw_pool_get_state(daemon->pool, &state);
+    if (result == 0)
+        mw_log_write(daemon->log, MW_LOG_NOTICE, NULL,
+                     "configuration, rules and databases were read again, generation %llu",
+                     (unsigned long long)state.generation);
+    else
+        mw_log_write(daemon->log, MW_LOG_ERROR, NULL,
+                     "reading again failed, all stays as it was: %s", error->text);
+    return result;
+}

@@ -1,0 +1,54 @@
+/*
+ * daemon: what lives as long as mailwitnessd, and what its threads share.
+ */
+#ifndef MW_MILTER_DAEMON_H
+#define MW_MILTER_DAEMON_H
+
+#include <pthread.h>
+
+#include "core/id.h"
+#include "core/log.h"
+#include "milter/counters.h"
+#include "milter/metrics.h"
+#include "milter/session.h"
+#include "milter/snapshot.h"
+#include "worker/pool.h"
+
+struct mw_daemon {
+    const char *config_path; /* NULL: the defaults */
+    struct mw_log *log;
+    struct mw_pool *pool;
+    struct mw_id_source *ids;
+    struct mw_metrics *metrics;
+    struct mw_admission admission;
+    struct mw_counters counters;
+    int64_t started_s;       /* since 1970 */
+    pthread_mutex_t lock;    /* guards snapshot */
+    pthread_mutex_t reading; /* one reload at a time */
+    struct mw_snapshot *snapshot;
+};
+
+/*
+ * Prepares everything but sockets from the configuration (taken over) and starts the
+ * workers: no thread may exist yet. NULL with error. log and config_path are borrowed.
+ */
+struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_path,
+                                struct mw_log *log, struct mw_error *error);
+
+/* What needs threads (metrics): after privileges were dropped. */
+int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error);
+
+/* Ends the workers. No message may be under way. NULL allowed. */
+void mw_daemon_free(struct mw_daemon *daemon);
+
+/* The configuration in force, as a use of its own (mw_snapshot_release). */
+struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon);
+
+/*
+ * Reads configuration, rules and databases again. Messages under way keep what they
+ * began with; when anything is wrong all stays as it was, and error tells. What a
+ * running daemon cannot change (sockets, user) is told in the log. Any thread.
+ */
+int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error);
+
+#endif

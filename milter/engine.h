@@ -1,0 +1,31 @@
+/*
+ * engine: libmilter's main loop, on a listening socket of ours.
+ *
+ * libmilter opens one socket a process, by a name, without a mode or group, and stops
+ * the program when it is sent SIGHUP. So it is given a private socket, in whose place
+ * ours is put; and its loop runs beside the main thread, which takes all signals.
+ */
+#ifndef MW_MILTER_ENGINE_H
+#define MW_MILTER_ENGINE_H
+
+#include <stdbool.h>
+
+#include "milter/wake.h"
+
+/* Puts the listening unix socket fd (kept open, borrowed) in the place of libmilter's.
+ * After mw_callbacks_register. Once a process. */
+int mw_engine_prepare(int fd, struct mw_error *error);
+
+/* Starts the loop in a thread of its own; wake (borrowed) is woken should it end. */
+int mw_engine_start(struct mw_wake *wake, struct mw_error *error);
+
+/* No connection is accepted from now on; those there are go on. */
+void mw_engine_stop_accepting(void);
+
+/* Asks the loop to end; it may take seconds, and need not be waited for. */
+void mw_engine_stop(void);
+
+/* Whether the loop has ended. */
+bool mw_engine_has_ended(void);
+
+#endif

@@ -1,0 +1,119 @@
+/* examine: the pool, a second try, and what is said when it is no use. */
+#include "milter/examine.h"
+
+#include <string.h>
+
+#include "parsers/parse.h"
+
+static void note_time(struct mw_report *report, const char *name, int64_t since_us)
+{
+    struct mw_number *number = mw_list_add(report->arena, &report->timings, sizeof *number);
+    number->name = name;
+    number->value = mw_parse_clock_us() - since_us;
+}
+
+static struct mw_report *unexamined(struct mw_memfile *file, const struct mw_error *why)
+{
+    struct mw_error ignored = {0};
+    struct mw_bytes raw = {0};
+    if (file)
+        mw_memfile_map(file, &raw, &ignored);
+    return mw_pool_unexamined(raw, why);
+}
+
+/* A worker may die by another message's memory or by the hand of an administrator: a
+ * message is given up when it ends two. */
+static struct mw_report *ask_pool(struct mw_daemon *daemon, const struct mw_message *message,
+                                  const struct mw_pool_wait *wait, struct mw_error *error)
+{
+    struct mw_memfile *file = mw_intake_file(message->intake);
+    struct mw_report *report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
+    if (!report && error->code == MW_ERR_INTERNAL) {
+        mw_log_write(daemon->log, MW_LOG_WARNING, message->queue_id, "%s: %s; another one tries",
+                     message->id, error->text);
+        *error = (struct mw_error){0};
+        report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
+    }
+    return report;
+}
+
+static struct mw_report *examine_whole(struct mw_daemon *daemon, const struct mw_message *message,
+                                       const struct mw_pool_wait *wait, mw_failures *failures)
+{
+    struct mw_error error = {0};
+    struct mw_report *report = ask_pool(daemon, message, wait, &error);
+    if (report)
+        return report;
+    *failures |= mw_failure_bit(mw_failure_of_error(&error));
+    mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not scanned: %s", message->id,
+                 error.text);
+    return unexamined(mw_intake_file(message->intake), &error);
+}
+
+/* Only the header was kept: a worker reads its fields, and nothing counts as scanned. */
+static struct mw_report *examine_header(struct mw_daemon *daemon, const struct mw_message *message,
+                                        const struct mw_pool_wait *wait, mw_failures *failures)
+{
+    const struct mw_limits *limits = &mw_snapshot_config(message->snapshot)->limits;
+    struct mw_error error = {0};
+    *failures |= mw_failure_bit(MW_TOO_LARGE);
+    struct mw_memfile *file = mw_intake_file(message->intake);
+    struct mw_report *report = file ? ask_pool(daemon, message, wait, &error) : NULL;
+    if (!report) {
+        mw_fail(&error, MW_ERR_LIMIT, "too large");
+        report = unexamined(NULL, &error);
+        report->errors.count = 0;
+    }
+    report->md5 = report->sha1 = report->sha256 = report->sha512 = "";
+    report->size = (int64_t)mw_intake_size(message->intake);
+    report->verdict = MW_UNSCANNED;
+    report->unscanned.count = 0;
+    mw_texts_add(report->arena, &report->unscanned,
+                 mw_arena_printf(report->arena, "too large: %lld bytes, limits.message_size is %zu",
+                                 (long long)report->size, limits->message_size));
+    mw_report_problem(report, limits, "limit.message_size", NULL,
+                      "the message has %lld bytes, %zu are allowed: only its header was read",
+                      (long long)report->size, limits->message_size);
+    return report;
+}
+
+/* Nothing was kept. */
+static struct mw_report *examine_nothing(struct mw_daemon *daemon, const struct mw_message *message,
+                                         mw_failures *failures)
+{
+    struct mw_error error = {0};
+    if (mw_intake_get_state(message->intake) == MW_INTAKE_FULL)
+        mw_fail(&error, MW_ERR_BUSY, "milter.memory_max is reached: %zu bytes of mail are held",
+                atomic_load(&daemon->admission.held));
+    else
+        error = *mw_intake_error(message->intake);
+    *failures |= mw_failure_bit(mw_failure_of_error(&error));
+    mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not scanned: %s", message->id,
+                 error.text);
+    struct mw_report *report = unexamined(NULL, &error);
+    report->md5 = report->sha1 = report->sha256 = report->sha512 = "";
+    report->size = (int64_t)mw_intake_size(message->intake);
+    return report;
+}
+
+struct mw_report *mw_examine(struct mw_daemon *daemon, const struct mw_session *session,
+                             const struct mw_pool_wait *wait, mw_failures *failures)
+{
+    struct mw_message *message = session->message;
+    int64_t start_us = mw_parse_clock_us();
+    struct mw_report *report;
+    mw_intake_finish(message->intake);
+    switch (mw_intake_get_state(message->intake)) {
+    case MW_INTAKE_WHOLE:
+        report = examine_whole(daemon, message, wait, failures);
+        break;
+    case MW_INTAKE_TOO_LARGE:
+        report = examine_header(daemon, message, wait, failures);
+        break;
+    default:
+        report = examine_nothing(daemon, message, failures);
+    }
+    mw_session_describe(session, report);
+    note_time(report, "examine_us", start_us);
+    return report;
+}

@@ -1,0 +1,327 @@
+/* lifecycle: prepare, drop rights, start threads, loop, end. */
+#include "milter/lifecycle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "milter/callbacks.h"
+#include "milter/check.h"
+#include "milter/engine.h"
+#include "milter/listen.h"
+#include "milter/notify.h"
+#include "milter/wake.h"
+#include "parsers/parse.h"
+
+enum { MOST_LISTENERS = 32, STEP_MS = 20, LINGER_MS = 300 };
+
+struct lifecycle {
+    const struct mw_lifecycle_options *options;
+    struct mw_config *config; /* until the daemon has it; then borrowed from it */
+    struct mw_log *log;
+    struct mw_daemon *daemon;
+    struct mw_snapshot *snapshot; /* the configuration it started with */
+    struct mw_wake *wake;
+    struct mw_listener listeners[MOST_LISTENERS];
+    size_t listener_count;
+    int parent; /* pipe to the process that was started, when in the background */
+};
+
+/* --- checking ------------------------------------------------------------------ */
+
+static void print_all(const char *kind, const struct mw_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        fprintf(stderr, "mailwitnessd: %s%s\n", kind, texts->items[i]);
+}
+
+int mw_lifecycle_test(const struct mw_lifecycle_options *options)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0}, warnings = {0};
+    struct mw_config *config = mw_check_load(options->config_path, arena, &mistakes);
+    if (config)
+        mw_check_engines(config, arena, &mistakes, &warnings);
+    print_all("warning: ", &warnings);
+    print_all("", &mistakes);
+    int count = (int)mistakes.count;
+    if (count == 0)
+        printf("%s: no mistakes\n", options->config_path ? options->config_path : "the defaults");
+    mw_config_free(config);
+    mw_arena_free(arena);
+    return count;
+}
+
+/* --- preparing ----------------------------------------------------------------- */
+
+static int load_config(struct lifecycle *life, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0};
+    life->config = mw_check_load(life->options->config_path, arena, &mistakes);
+    print_all("", &mistakes);
+    mw_arena_free(arena);
+    return life->config ? 0
+                        : mw_fail(error, MW_ERR_INPUT, "not started: the configuration is wrong");
+}
+
+/* In the background a terminal is no place for a log. */
+static int open_log(struct lifecycle *life, struct mw_error *error)
+{
+    enum mw_log_target target = life->config->log_target;
+    if (life->options->background && target == MW_LOG_STDERR)
+        target = MW_LOG_SYSLOG;
+    life->log =
+        mw_log_new("mailwitnessd", target, life->config->log_form, life->config->log_level, error);
+    return life->log ? 0 : error->code;
+}
+
+static void raise_limits(const struct mw_config_milter *config)
+{
+    struct rlimit files, core = {config->core_size, config->core_size};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    setrlimit(RLIMIT_CORE, &core);
+}
+
+/* The process that was started waits for a byte, or for the end of the pipe. */
+_Noreturn static void wait_for_child(int ready)
+{
+    char byte;
+    ssize_t got;
+    do
+        got = read(ready, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    _exit(got == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int go_to_background(struct lifecycle *life, struct mw_error *error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return mw_fail_errno(error, "cannot go to the background");
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return mw_fail_errno(error, "cannot go to the background");
+    if (pid > 0) {
+        close(ends[1]);
+        wait_for_child(ends[0]);
+    }
+    close(ends[0]);
+    setsid();
+    life->parent = ends[1];
+    return chdir("/") == 0 ? 0 : mw_fail_errno(error, "cannot leave the folder");
+}
+
+/* Errors went to the terminal until here. */
+static void leave_terminal(struct lifecycle *life)
+{
+    if (life->parent < 0)
+        return;
+    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; nowhere >= 0 && fd < 3; fd++)
+        dup2(nowhere, fd);
+    close(nowhere);
+    ssize_t written = write(life->parent, "1", 1);
+    (void)written;
+    close(life->parent);
+    life->parent = -1;
+}
+
+static int take_passed(struct lifecycle *life, struct mw_error *error)
+{
+    int first, count = mw_notify_sockets(&first);
+    for (int i = 0; i < count && life->listener_count < MOST_LISTENERS; i++) {
+        if (mw_listen_take(first + i, &life->listeners[life->listener_count], error) != 0)
+            return error->code;
+        life->listener_count++;
+    }
+    return 0;
+}
+
+static int open_listeners(struct lifecycle *life, struct mw_error *error)
+{
+    const struct mw_config_milter *milter = &life->config->milter;
+    const struct mw_listen_settings settings = {milter->socket_mode, milter->socket_group};
+    if (take_passed(life, error) != 0 || life->listener_count > 0)
+        return error->code;
+    for (size_t i = 0; i < milter->listen.count && i < MOST_LISTENERS; i++) {
+        if (mw_listen_open(milter->listen.items[i], &settings, &life->listeners[i], error) != 0)
+            return error->code;
+        life->listener_count++;
+    }
+    return 0;
+}
+
+static int write_pid_file(const struct lifecycle *life, struct mw_error *error)
+{
+    const char *path = life->config->milter.pid_file;
+    if (!path || !*path)
+        return 0;
+    FILE *file = fopen(path, "we");
+    if (!file)
+        return mw_fail_errno(error, "cannot write %s", path);
+    fprintf(file, "%d\n", (int)getpid());
+    return fclose(file) == 0 ? 0 : mw_fail_errno(error, "cannot write %s", path);
+}
+
+static int drop_rights(const struct lifecycle *life, struct mw_error *error)
+{
+    const char *name = life->config->milter.user;
+    if (geteuid() == 0 && name && *name) {
+        const struct passwd *user = getpwnam(name);
+        if (!user)
+            return mw_fail(error, MW_ERR_INPUT, "milter.user: there is no user '%s'", name);
+        if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+            setuid(user->pw_uid) != 0)
+            return mw_fail_errno(error, "cannot become %s", name);
+    }
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (life->config->milter.core_size > 0)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return 0;
+}
+
+/* Everything that must happen while there is one thread, and maybe as root. */
+static int prepare(struct lifecycle *life, struct mw_error *error)
+{
+    if (load_config(life, error) != 0 || open_log(life, error) != 0)
+        return error->code;
+    if (life->options->background && go_to_background(life, error) != 0)
+        return error->code;
+    raise_limits(&life->config->milter);
+    life->daemon = mw_daemon_new(life->config, life->options->config_path, life->log, error);
+    if (!life->daemon) {
+        life->config = NULL;
+        return error->code;
+    }
+    life->snapshot = mw_daemon_snapshot(life->daemon);
+    if (open_listeners(life, error) != 0 || write_pid_file(life, error) != 0)
+        return error->code;
+    return drop_rights(life, error);
+}
+
+/* --- running ------------------------------------------------------------------- */
+
+static int start_threads(struct lifecycle *life, struct mw_error *error)
+{
+    life->wake = mw_wake_new(error);
+    if (!life->wake)
+        return error->code;
+    mw_wake_block(true);
+    int result = mw_daemon_start(life->daemon, error);
+    if (result == 0 && mw_callbacks_register(life->daemon, error) == 0 &&
+        mw_engine_prepare(life->listeners[0].fd, error) == 0)
+        mw_engine_start(life->wake, error);
+    mw_wake_block(false);
+    return error->code;
+}
+
+static void *reload(void *daemon)
+{
+    struct mw_error error = {0};
+    mw_notify_reloading();
+    mw_daemon_reload(daemon, &error);
+    mw_notify("READY=1");
+    return NULL;
+}
+
+static int loop(struct lifecycle *life, struct mw_error *error)
+{
+    int step_ms = mw_notify_watchdog_ms();
+    struct mw_wake_signals signals = {0};
+    for (;;) {
+        mw_wake_wait(life->wake, step_ms > 0 ? step_ms : -1, &signals);
+        if (step_ms > 0)
+            mw_notify("WATCHDOG=1");
+        if (mw_engine_has_ended())
+            return mw_fail(error, MW_ERR_INTERNAL, "libmilter's loop ended of its own accord");
+        if (signals.end > 0)
+            return 0;
+        if (signals.reload > 0 && mw_wake_thread(reload, life->daemon, error) != 0)
+            mw_log_write(life->log, MW_LOG_ERROR, NULL, "%s", error->text);
+    }
+}
+
+/* Messages under way may finish; a second signal, or the end of the grace, cuts them off. */
+static void finish_messages(struct lifecycle *life)
+{
+    struct mw_wake_signals signals = {0};
+    const atomic_uint_fast64_t *open = &life->daemon->counters.messages_open;
+    int64_t late_ms =
+        mw_parse_clock_us() / 1000 + mw_snapshot_config(life->snapshot)->milter.grace_ms;
+    while (atomic_load(open) > 0 && mw_parse_clock_us() / 1000 < late_ms && signals.end == 0)
+        mw_wake_wait(life->wake, STEP_MS, &signals);
+    uint64_t left = atomic_load(open);
+    if (left > 0)
+        mw_log_write(life->log, MW_LOG_WARNING, NULL,
+                     "%llu messages are cut off: the mail server will try them again",
+                     (unsigned long long)left);
+    /* The last answers are on their way. */
+    mw_wake_wait(life->wake, LINGER_MS, &signals);
+}
+
+static void close_listeners(struct lifecycle *life)
+{
+    for (size_t i = 0; i < life->listener_count; i++)
+        mw_listen_close(&life->listeners[i]);
+    life->listener_count = 0;
+}
+
+static void end(struct lifecycle *life)
+{
+    mw_notify("STOPPING=1");
+    mw_log_write(life->log, MW_LOG_NOTICE, NULL, "ending");
+    mw_engine_stop_accepting();
+    close_listeners(life);
+    finish_messages(life);
+    mw_engine_stop();
+    const char *pid_file = life->config->milter.pid_file;
+    if (pid_file && *pid_file)
+        unlink(pid_file);
+}
+
+static int run(struct lifecycle *life, struct mw_error *error)
+{
+    if (start_threads(life, error) != 0)
+        return error->code;
+    leave_terminal(life);
+    mw_notify("READY=1");
+    for (size_t i = 0; i < life->listener_count; i++)
+        mw_log_write(life->log, MW_LOG_NOTICE, NULL, "ready on %s", life->listeners[i].name);
+    int result = loop(life, error);
+    if (result != 0)
+        mw_log_write(life->log, MW_LOG_ERROR, NULL, "%s", error->text);
+    end(life);
+    return result;
+}
+
+int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error *error)
+{
+    struct lifecycle life = {.options = options, .parent = -1};
+    int result = prepare(&life, error);
+    if (result == 0)
+        result = run(&life, error);
+    close_listeners(&life);
+    /* After run libmilter's threads are still there and may look at the daemon: it goes
+     * with the process. */
+    bool quiet =
+        life.daemon && (!life.wake || atomic_load(&life.daemon->counters.messages_open) == 0);
+    mw_snapshot_release(life.snapshot);
+    if (!life.wake)
+        mw_daemon_free(life.daemon);
+    else if (quiet)
+        mw_pool_free(life.daemon->pool);
+    return result;
+}

@@ -1,0 +1,94 @@
+/* verdict: the end of a message, step by step. */
+#include "milter/verdict.h"
+
+#include <libmilter/mfapi.h>
+#include <string.h>
+
+#include "milter/examine.h"
+#include "parsers/parse.h"
+
+unsigned long mw_verdict_rights(void)
+{
+    return mw_reply_rights() | SMFIF_SETSYMLIST;
+}
+
+/* What failed, as a list of names for the log; "" for nothing. */
+static const char *failure_names(struct mw_arena *arena, mw_failures failures)
+{
+    const char *names = "";
+    for (unsigned i = 0; i < MW_FAILURE_COUNT; i++)
+        if (failures & mw_failure_bit(i))
+            names = mw_arena_printf(arena, "%s%s%s", names,
+                                    *names ? "," : " failed=", mw_failure_name(i));
+    return names;
+}
+
+static void log_message(struct mw_daemon *daemon, const struct mw_session *session,
+                        const struct mw_report *report, const struct mw_decision *decision)
+{
+    const struct mw_message *message = session->message;
+    const char *client = session->facts[MW_CLIENT_ADDRESS];
+    mw_log_write(daemon->log, MW_LOG_INFO, message->queue_id,
+                 "id=%s client=%s from=<%s> nrcpt=%zu size=%lld verdict=%s action=%s%s by=%s%s "
+                 "ms=%lld",
+                 message->id, client ? client : "local", message->from, message->to.count,
+                 (long long)report->size, mw_verdict_name(report->verdict),
+                 mw_action_name(decision->action), decision->observed ? " (observed only)" : "",
+                 decision->by, failure_names(report->arena, decision->failures),
+                 (long long)(mw_parse_clock_us() - message->started_us) / 1000);
+}
+
+static void count(struct mw_daemon *daemon, const struct mw_report *report, mw_failures failures)
+{
+    struct mw_counters *counters = &daemon->counters;
+    atomic_fetch_add(&counters->bytes, (uint64_t)report->size);
+    atomic_fetch_add(&counters->actions[report->action], 1);
+    atomic_fetch_add(&counters->verdicts[report->verdict], 1);
+    mw_metrics_message(daemon->metrics, report);
+    for (unsigned i = 0; i < MW_FAILURE_COUNT; i++) {
+        if (!(failures & mw_failure_bit(i)))
+            continue;
+        atomic_fetch_add(&counters->failures[i], 1);
+        mw_metrics_condition(daemon->metrics, mw_failure_name(i));
+    }
+}
+
+static const struct mw_decision *decide(const struct mw_message *message, struct mw_report *report,
+                                        mw_failures failures)
+{
+    const struct mw_policy_facts facts = {report, failures, message->auth_name != NULL};
+    const struct mw_decision *decision =
+        mw_policy_decide(mw_snapshot_policy(message->snapshot), &facts, report->arena);
+    report->action = mw_decision_done(decision);
+    return decision;
+}
+
+static int answer(struct mw_daemon *daemon, const struct mw_session *session,
+                  const struct mw_report *report, const struct mw_decision *decision,
+                  struct smfi_str *context)
+{
+    const struct mw_message *message = session->message;
+    const struct mw_reply_terms terms = {.smtputf8 = message->smtputf8};
+    struct mw_error error = {0};
+    const struct mw_reply *reply = mw_reply_plan(mw_snapshot_policy(message->snapshot), decision,
+                                                 report, message->arrived, &terms, report->arena);
+    int result = mw_reply_carry_out(context, reply, session->leading_space, &error);
+    if (error.code != 0)
+        mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id,
+                     "%s: the mail server did not take the answer: %s", message->id, error.text);
+    return result;
+}
+
+int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
+                         const struct mw_pool_wait *wait, struct smfi_str *context)
+{
+    struct mw_message *message = session->message;
+    mw_failures failures = 0;
+    struct mw_report *report = mw_examine(daemon, session, wait, &failures);
+    const struct mw_decision *decision = decide(message, report, failures);
+    int result = answer(daemon, session, report, decision, context);
+    log_message(daemon, session, report, decision);
+    count(daemon, report, decision->failures);
+    mw_report_free(report);
+    return result;
+}
