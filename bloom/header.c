@@ -120,8 +120,8 @@ int mw_bloom_header_read(struct mw_bloom_header *header, struct mw_bytes bytes, 
 {
     struct mw_bloom_header copies[2];
     enum copy_state states[2] = {NO_FILTER, NO_FILTER};
-    for (int i = 0; i < 2; i++)
-        if (bytes.size >= (size_t)(i + 1) * MW_BLOOM_COPY_SIZE)
+    for (size_t i = 0; i < 2; i++)
+        if (bytes.size >= (i + 1) * MW_BLOOM_COPY_SIZE)
             states[i] = read_copy(&copies[i], bytes.data + i * MW_BLOOM_COPY_SIZE);
     if (states[0] == OTHER_VERSION || states[1] == OTHER_VERSION)
         return mw_fail(error, MW_ERR_FORMAT,

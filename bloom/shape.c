@@ -18,10 +18,12 @@ static double word_full(double n, uint32_t bits)
 /* The expected rate with load values a block on average. */
 static double rate_at(double load, uint32_t bits)
 {
-    double sum = 0, last = load + 40 * sqrt(load) + 50;
-    for (double i = 0; i <= last; i++) {
-        double probability = exp(i * log(load) - load - lgamma(i + 1));
-        sum += probability * pow(word_full(i * bits, bits), MW_BLOOM_WORDS);
+    double sum = 0;
+    int last = (int)(load + 40 * sqrt(load) + 50);
+    for (int i = 0; i <= last; i++) {
+        double values = i;
+        double probability = exp(values * log(load) - load - lgamma(values + 1));
+        sum += probability * pow(word_full(values * bits, bits), MW_BLOOM_WORDS);
     }
     return sum;
 }

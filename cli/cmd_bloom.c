@@ -1,6 +1,7 @@
 /* mailwitness bloom: making, teaching and looking after filters. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -83,8 +84,9 @@ static int take(void *user, const char *value)
         bloom->added++;
     else
         bloom->known++;
-    if (bloom->progress && (bloom->added + bloom->known) % 65536 == 0)
-        fprintf(stderr, "\r\033[K%llu values", (unsigned long long)(bloom->added + bloom->known));
+    uint64_t taken = bloom->added + bloom->known;
+    if (bloom->progress && taken % 65536 == 0)
+        fprintf(stderr, "\r\033[K%" PRIu64 " values", taken);
     return 0;
 }
 

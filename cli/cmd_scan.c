@@ -425,24 +425,27 @@ static int start_engines(struct scan *scan, struct mw_error *error)
     return 0;
 }
 
-static int prepare(struct scan *scan, struct mw_error *error)
+/* False with error when something is not to be had. */
+static bool prepare(struct scan *scan, struct mw_error *error)
 {
     if (start_engines(scan, error) != 0)
-        return error->code;
+        return false;
     scan->ids = mw_id_source_new();
-    if (!scan->ids)
-        return mw_fail_errno(error, "the system gives no random numbers");
+    if (!scan->ids) {
+        mw_fail_errno(error, "the system gives no random numbers");
+        return false;
+    }
     if (scan->options.extract) {
         scan->extract = mw_extract_new(scan->options.extract, error);
         if (!scan->extract)
-            return error->code;
+            return false;
     }
     scan->progress = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
     scan->out = take_output(error);
     if (!scan->out)
-        return error->code;
+        return false;
     scan->printer = make_printer(scan->out, scan->options.form);
-    return 0;
+    return true;
 }
 
 static void release(struct scan *scan)
@@ -487,7 +490,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
         release(&scan);
         return parsed < 0 ? MW_EXIT_OK : parsed;
     }
-    if (prepare(&scan, &error) != 0) {
+    if (!prepare(&scan, &error)) {
         release(&scan);
         return mw_command_fail(command, "%s", error.text);
     }

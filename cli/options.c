@@ -13,7 +13,7 @@ int mw_command_bad_option(const struct mw_command *command, char **argv,
     const char *names[MOST];
     size_t count = 0;
     bool is_long = strncmp(typed, "--", 2) == 0;
-    for (; options[count].name && count < MOST; count++) {
+    for (; count < MOST && options[count].name; count++) {
         names[count] = options[count].name;
         if (is_long && strcmp(typed + 2, names[count]) == 0)
             return mw_command_fail(command, "option '%s' needs a value", typed);

@@ -97,9 +97,8 @@ static int check_built_in(const struct mw_scan_settings *settings, struct mw_err
     (void)error;
 #ifndef WITH_YARA
     if (settings->yara.rules.count + settings->yara.body_rules.count +
-                settings->yara.message_rules.count >
-            0 ||
-        settings->pe.enabled)
+            settings->yara.message_rules.count >
+        0)
         return mw_fail(error, MW_ERR_MISSING,
                        "YARA rules are given, but this program was "
                        "built without YARA");

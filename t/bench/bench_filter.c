@@ -141,6 +141,10 @@ static double best_rate(const char *name, size_t (*query)(void), double times)
 int main(int argc, char **argv)
 {
     uint64_t values = argc > 1 ? strtoull(argv[1], NULL, 10) : 5000000;
+    if (values == 0) {
+        fputs("usage: bench_filter [VALUES [FOLDER]]\n", stderr);
+        return 2;
+    }
     char path[256];
     struct mw_error error = {0};
     /* All filters on pages of one size: a mapped file has no huge ones, malloc would. */
