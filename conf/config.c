@@ -349,6 +349,8 @@ struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
     struct mw_config *config = mw_arena_alloc(own, sizeof *config);
     config->arena = own;
     set_defaults(mw_options, mw_option_count, config, own);
+    /* Not in the table: it depends on where mailwitness is installed. */
+    config->store.spool.folder = MW_STATE_FOLDER "/spool";
     struct loading loading = {path, config, arena, mistakes, .filters_given = false};
     if (path)
         read_file(&loading);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/report.h"
 #include "scanners/settings.h"
+#include "store/settings.h"
 
 struct mw_config_workers {
     unsigned count; /* 0: one a processor */
@@ -23,15 +24,6 @@ struct mw_config_workers {
     unsigned sandbox; /* enum mw_sandbox_mode */
     const char *user;
     const char *scratch;
-};
-
-struct mw_config_redis {
-    const char *address; /* unix:PATH or HOST:PORT; NULL: no Redis */
-    const char *user, *password_file;
-    unsigned database, connect_ms, command_ms;
-    const char *prefix;
-    size_t data_max;
-    unsigned keep_messages_s, keep_attachments_s, keep_data_s;
 };
 
 /* What is done with a message, and the words of a refusal. */
@@ -68,7 +60,7 @@ struct mw_config {
     struct mw_scan_settings scan;
     struct mw_config_workers workers;
     MW_LIST(struct mw_tracked_settings) filters; /* one a section in the section filter */
-    struct mw_config_redis redis;
+    struct mw_store_settings store;
     struct mw_config_milter milter;
     const char *metrics_listen; /* HOST:PORT; NULL: no metrics over HTTP */
     struct mw_config_failure failure;

@@ -1,0 +1,344 @@
+/* replay: the store's own thread. Looks whether Redis is back, brings it what waits, and
+ * tells it again what it may have forgotten. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/record.h"
+#include "store/store_private.h"
+
+enum { BACKOFF_MOST = 5000, LOOK_MS = 2000, TURN_MS = 200 };
+
+/* --- the run of Redis last written to --------------------------------------------------------- */
+
+static void run_path(const struct mw_store *store, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/run", store->settings->spool.folder);
+}
+
+void mw_store_load_run(struct mw_store *store)
+{
+    char path[PATH_MAX], text[64] = "";
+    if (!store->recent)
+        return;
+    run_path(store, path);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    if (fgets(text, sizeof text, file))
+        snprintf(store->run_id, sizeof store->run_id, "%.*s", (int)strcspn(text, "\n"), text);
+    fclose(file);
+}
+
+/* Only once all was told again: a store that is killed before starts over. */
+static void save_run(struct mw_store *store)
+{
+    char path[PATH_MAX], run_id[64];
+    if (!store->recent)
+        return;
+    pthread_mutex_lock(&store->lock);
+    bool due = store->repeat_due;
+    snprintf(run_id, sizeof run_id, "%s", store->run_id);
+    pthread_mutex_unlock(&store->lock);
+    if (due || strcmp(run_id, store->saved_run_id) == 0)
+        return;
+    run_path(store, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    /* A file that cannot be written only costs a repetition. */
+    if (write(fd, run_id, strlen(run_id)) < 0)
+        unlink(path);
+    close(fd);
+    snprintf(store->saved_run_id, sizeof store->saved_run_id, "%s", run_id);
+}
+
+/* --- bringing records to Redis ------------------------------------------------------------------
+ */
+
+static bool is_going_on(struct mw_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    bool going_on = store->up && !store->ending;
+    pthread_mutex_unlock(&store->lock);
+    return going_on;
+}
+
+static void set_aside(struct mw_store *store, const struct mw_spool_entry *entry,
+                      const struct mw_error *why)
+{
+    struct mw_error error = {0};
+    if (mw_spool_append(store->refused, &entry->record, 1, &error) != 0)
+        return;
+    pthread_mutex_lock(&store->lock);
+    bool first = store->refused_count++ == 0;
+    pthread_mutex_unlock(&store->lock);
+    if (first)
+        mw_store_tell(
+            store, MW_LOG_ERROR,
+            "a record of the spool was refused and set aside in %s, as will others be: %s",
+            store->settings->spool.folder, why->text);
+}
+
+static enum mw_redis_trouble bring(struct mw_store *store, const struct mw_spool_entry *entry,
+                                   struct mw_error *error)
+{
+    struct mw_store_parcel parcel;
+    struct mw_report *report = mw_record_read(entry->record, &parcel.json, error);
+    if (!report)
+        return MW_REDIS_REFUSED;
+    parcel.report = report;
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_store_tools *tools = mw_store_take_tools(store);
+    enum mw_redis_trouble trouble = mw_store_send(store, tools, arena, &parcel, error);
+    mw_store_give_tools(store, tools);
+    mw_arena_free(arena);
+    mw_report_free(report);
+    return trouble;
+}
+
+/* Brings the spool's records below the given file, at most `most` of them. Redis going
+ * away again ends it. */
+static enum mw_redis_trouble bring_all(struct mw_store *store, struct mw_spool *spool,
+                                       const char *kind, uint64_t most, uint64_t *counter,
+                                       struct mw_error *error)
+{
+    uint64_t below = mw_spool_turn(spool);
+    struct mw_spool_reader *reader =
+        mw_spool_reader_new(store->settings->spool.folder, kind, error);
+    enum mw_redis_trouble trouble = MW_REDIS_FINE;
+    struct mw_spool_entry entry;
+    while (reader && most > 0 && mw_spool_next(reader, &entry, error) > 0 && entry.file < below) {
+        if (entry.done)
+            continue;
+        trouble = bring(store, &entry, error);
+        if (trouble == MW_REDIS_REFUSED && spool == store->spool)
+            set_aside(store, &entry, error);
+        else if (trouble != MW_REDIS_FINE && trouble != MW_REDIS_REFUSED)
+            break;
+        if (mw_spool_done(spool, &entry, error) != 0)
+            break;
+        pthread_mutex_lock(&store->lock);
+        *counter += trouble == MW_REDIS_FINE;
+        most = store->ending ? 0 : most - 1;
+        pthread_mutex_unlock(&store->lock);
+        trouble = MW_REDIS_FINE;
+    }
+    mw_spool_reader_free(reader);
+    return trouble;
+}
+
+/* Being reachable is not enough to be back: then something small is written. */
+static enum mw_redis_trouble probe(struct mw_store *store, bool write, struct mw_error *error)
+{
+    char key[256];
+    struct mw_flight *flight = mw_flight_new();
+    snprintf(key, sizeof key, "%sprobe", store->settings->prefix);
+    if (write)
+        mw_flight_add(flight, "SET", key, "are writes taken?", "EX", "60", NULL);
+    else
+        mw_flight_add(flight, "PING", NULL);
+    int64_t deadline = mw_clock_ms() + store->settings->redis.command_ms;
+    enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, NULL, error);
+    mw_flight_free(flight);
+    return trouble == MW_REDIS_REFUSED ? MW_REDIS_DENIED : trouble;
+}
+
+static uint64_t waiting(struct mw_store *store)
+{
+    struct mw_spool_state state = {0};
+    if (store->spool)
+        mw_spool_get_state(store->spool, &state);
+    return state.entries;
+}
+
+/* The first record that waits is the best trial: small ones fit where it may not. */
+static enum mw_redis_trouble try_redis(struct mw_store *store, struct mw_error *error)
+{
+    enum mw_redis_trouble trouble = probe(store, true, error);
+    if (trouble == MW_REDIS_FINE && waiting(store) > 0)
+        trouble = bring_all(store, store->spool, MW_SPOOL_KIND, 1, &store->replayed, error);
+    return trouble;
+}
+
+static void bring_waiting(struct mw_store *store)
+{
+    struct mw_error error = {0};
+    while (waiting(store) > 0 && is_going_on(store)) {
+        uint64_t before = waiting(store);
+        enum mw_redis_trouble trouble =
+            bring_all(store, store->spool, MW_SPOOL_KIND, UINT64_MAX, &store->replayed, &error);
+        if (trouble != MW_REDIS_FINE)
+            mw_store_went_away(store, trouble, &error);
+        else if (waiting(store) >= before)
+            break; /* what is left cannot be read */
+    }
+}
+
+/* --- telling again
+ * --------------------------------------------------------------------------------- */
+
+static void repeat_recent(struct mw_store *store)
+{
+    struct mw_error error = {0};
+    pthread_mutex_lock(&store->lock);
+    bool due = store->repeat_due && store->up;
+    store->repeat_due = store->repeat_due && !due;
+    pthread_mutex_unlock(&store->lock);
+    if (!due) {
+        save_run(store);
+        return;
+    }
+    enum mw_redis_trouble trouble =
+        bring_all(store, store->recent, MW_RECENT_KIND, UINT64_MAX, &store->repeated, &error);
+    pthread_mutex_lock(&store->lock);
+    store->repeat_due = store->repeat_due || trouble != MW_REDIS_FINE || store->ending;
+    pthread_mutex_unlock(&store->lock);
+    if (trouble != MW_REDIS_FINE)
+        mw_store_went_away(store, trouble, &error);
+    save_run(store);
+}
+
+static void forget_old(struct mw_store *store)
+{
+    if (store->recent)
+        mw_spool_forget(store->recent,
+                        (int64_t)time(NULL) - (int64_t)store->settings->spool.recent_s);
+}
+
+/* --- the thread
+ * -------------------------------------------------------------------------------------- */
+
+/* Half to one and a half of ms, so that many hosts do not come at once. */
+static unsigned with_jitter(unsigned ms)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random)
+        return ms;
+    return ms / 2 + random % (ms + 1);
+}
+
+static void wait_with_lock(struct mw_store *store, unsigned ms)
+{
+    int64_t until = mw_clock_ms() + ms;
+    struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    pthread_cond_timedwait(&store->wake, &store->lock, &at);
+}
+
+/* While Redis is away: waits, grows the waiting time, tries. */
+static void look_again(struct mw_store *store)
+{
+    struct mw_error error = {0};
+    pthread_mutex_lock(&store->lock);
+    int64_t until = mw_clock_ms() + with_jitter(store->backoff_ms);
+    store->backoff_ms = store->backoff_ms * 2 < BACKOFF_MOST ? store->backoff_ms * 2 : BACKOFF_MOST;
+    for (int64_t now; !store->ending && (now = mw_clock_ms()) < until;)
+        wait_with_lock(store, (unsigned)(until - now));
+    bool ending = store->ending;
+    pthread_mutex_unlock(&store->lock);
+    if (ending)
+        return;
+    enum mw_redis_trouble trouble = try_redis(store, &error);
+    if (trouble == MW_REDIS_FINE)
+        mw_store_came_back(store);
+    else
+        mw_store_went_away(store, trouble, &error);
+}
+
+/* While Redis is there: looks now and then, as without mail nobody would notice. */
+static void look_after(struct mw_store *store, int64_t *last_look)
+{
+    struct mw_error error = {0};
+    if (mw_clock_ms() - *last_look >= LOOK_MS) {
+        enum mw_redis_trouble trouble = probe(store, false, &error);
+        *last_look = mw_clock_ms();
+        if (trouble != MW_REDIS_FINE) {
+            mw_store_went_away(store, trouble, &error);
+            return;
+        }
+    }
+    repeat_recent(store);
+    bring_waiting(store);
+    forget_old(store);
+}
+
+void *mw_store_run(void *argument)
+{
+    struct mw_store *store = argument;
+    int64_t last_look = mw_clock_ms() - LOOK_MS;
+    pthread_mutex_lock(&store->lock);
+    while (!store->ending) {
+        bool up = store->up;
+        pthread_mutex_unlock(&store->lock);
+        if (up)
+            look_after(store, &last_look);
+        else
+            look_again(store);
+        pthread_mutex_lock(&store->lock);
+        pthread_cond_broadcast(&store->settled);
+        if (store->up && !store->ending && !store->repeat_due)
+            wait_with_lock(store, TURN_MS);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return NULL;
+}
+
+/* --- asked for from outside
+ * ----------------------------------------------------------------------------- */
+
+int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *error)
+{
+    int64_t deadline = mw_clock_ms() + time_ms;
+    struct timespec at = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+    int result = 0;
+    pthread_mutex_lock(&store->lock);
+    for (;;) {
+        bool done = store->up && !store->repeat_due && waiting(store) == 0;
+        if (done)
+            break;
+        if (mw_clock_ms() >= deadline) {
+            result = store->up
+                         ? mw_fail(error, MW_ERR_TIMEOUT, "%llu messages still wait",
+                                   (unsigned long long)waiting(store))
+                         : mw_fail(error, MW_ERR_BUSY, "Redis takes no writes: %s", store->why);
+            break;
+        }
+        pthread_cond_timedwait(&store->settled, &store->lock, &at);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return result;
+}
+
+int mw_store_retry_refused(struct mw_store *store, uint64_t *count, struct mw_error *error)
+{
+    struct mw_error own = {0};
+    if (!error)
+        error = &own;
+    *count = 0;
+    if (!store->refused)
+        return 0;
+    uint64_t below = mw_spool_turn(store->refused);
+    struct mw_spool_reader *reader =
+        mw_spool_reader_new(store->settings->spool.folder, MW_REFUSED_KIND, error);
+    struct mw_spool_entry entry;
+    int result = reader ? 0 : error->code;
+    while (result == 0 && (result = mw_spool_next(reader, &entry, error)) > 0) {
+        result = 0;
+        if (entry.file >= below)
+            break;
+        if (entry.done)
+            continue;
+        result = mw_spool_append(store->spool, &entry.record, 1, error);
+        if (result == 0)
+            result = mw_spool_done(store->refused, &entry, error);
+        *count += result == 0;
+    }
+    mw_spool_reader_free(reader);
+    return result;
+}

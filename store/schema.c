@@ -1,0 +1,511 @@
+/* schema: the commands of one message, in one transaction. */
+#include "store/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/id.h"
+#include "core/utf8.h"
+#include "store/schema_private.h"
+
+/* Of a fact in a hash or an event: longer ones are in the report. */
+enum { FACT_MOST = 1000, TRIM_ONE_IN = 32, KEY_WORDS = 2 };
+
+/*
+ * What must look before it writes: one event for each message, the earliest and latest
+ * time of senders and attachments, facts of the latest scan only. KEYS: message, events,
+ * verdict's index, then senders and attachments. ARGV: time, id, score, most events,
+ * verdict, findings, count and words of the event, then for each sender or attachment
+ * count and words of its facts.
+ */
+const char mw_schema_script[] =
+    "local time, id, at = ARGV[1], ARGV[2], 8\n"
+    "if redis.call('HEXISTS', KEYS[1], 'rescanned') == 0 then\n"
+    "  redis.call('HSET', KEYS[1], 'verdict', ARGV[5], 'findings', ARGV[6])\n"
+    "  redis.call('ZADD', KEYS[3], ARGV[3], id)\n"
+    "end\n"
+    "local words = tonumber(ARGV[7])\n"
+    "if words > 0 and redis.call('HEXISTS', KEYS[1], 'event') == 0 then\n"
+    "  local event = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',\n"
+    "                           unpack(ARGV, at, at + words - 1))\n"
+    "  redis.call('HSET', KEYS[1], 'event', event)\n"
+    "end\n"
+    "at = at + words\n"
+    "for k = 4, #KEYS do\n"
+    "  local n = tonumber(ARGV[at])\n"
+    "  local old = redis.call('HMGET', KEYS[k], 'first_seen', 'last_seen', 'scanned', 'message')\n"
+    "  if not old[1] or time < old[1] then redis.call('HSET', KEYS[k], 'first_seen', time) end\n"
+    "  if not old[2] or time > old[2] then redis.call('HSET', KEYS[k], 'last_seen', time) end\n"
+    "  if n > 0 and (not old[3] or old[3] < time or\n"
+    "                (old[3] == time and (old[4] or '') <= id)) then\n"
+    "    redis.call('HSET', KEYS[k], 'scanned', time, 'message', id,\n"
+    "               unpack(ARGV, at + 1, at + n))\n"
+    "  end\n"
+    "  at = at + 1 + n\n"
+    "end\n"
+    "return 1\n";
+
+/* The commands being made. */
+struct writing {
+    struct mw_flight *flight;
+    struct mw_arena *arena;
+    const struct mw_schema_message *message;
+    const char *prefix, *key, *score, *received; /* key: the message's */
+    const char *oldest; /* scores up to this are trimmed, NULL when not this time */
+    MW_LIST(struct mw_bytes) words;
+};
+
+/* --- small helpers ------------------------------------------------------------------------ */
+
+static void word(struct writing *writing, struct mw_bytes bytes)
+{
+    struct mw_bytes *next =
+        mw_list_add(writing->arena, &writing->words, sizeof *writing->words.items);
+    *next = bytes;
+}
+
+static void text(struct writing *writing, const char *value)
+{
+    word(writing, mw_bytes_of(value));
+}
+
+static void number(struct writing *writing, int64_t value)
+{
+    text(writing, mw_arena_printf(writing->arena, "%lld", (long long)value));
+}
+
+static void send(struct writing *writing)
+{
+    mw_flight_words(writing->flight, writing->words.items, writing->words.count);
+    writing->words.count = 0;
+}
+
+/* Text in a hash: cut where it is very long. */
+static struct mw_bytes cut(const char *value)
+{
+    struct mw_bytes bytes = mw_bytes_of(value);
+    return mw_bytes_slice(bytes, 0, mw_utf8_cut(bytes, FACT_MOST));
+}
+
+/* A field and its value; nothing when there is no value. */
+static void fact(struct writing *writing, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    text(writing, name);
+    word(writing, cut(value));
+}
+
+static void fact_number(struct writing *writing, const char *name, int64_t value)
+{
+    text(writing, name);
+    number(writing, value);
+}
+
+static void expire(struct writing *writing, const char *key, unsigned seconds)
+{
+    if (seconds > 0)
+        mw_flight_add(writing->flight, "EXPIRE", key,
+                      mw_arena_printf(writing->arena, "%u", seconds), NULL);
+}
+
+/* For keys that belong to this message: gone at a time that does not move. */
+static void expire_with_message(struct writing *writing, const char *key)
+{
+    unsigned seconds = writing->message->settings->keep_messages_s;
+    int64_t at = writing->message->time_ms / 1000 + seconds;
+    if (seconds > 0)
+        mw_flight_add(writing->flight, "EXPIREAT", key,
+                      mw_arena_printf(writing->arena, "%lld", (long long)at), NULL);
+}
+
+/* An index entry of this message, and now and then old ones trimmed off. */
+static void index_entry(struct writing *writing, const char *key, unsigned keep_s)
+{
+    mw_flight_add(writing->flight, "ZADD", key, writing->score, writing->message->report->id, NULL);
+    if (writing->oldest && keep_s > 0)
+        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", key, "-inf", writing->oldest, NULL);
+    expire(writing, key, keep_s);
+}
+
+/* --- facts as text ---------------------------------------------------------------------------- */
+
+static const char *join(struct mw_arena *arena, const char *list, const char *more)
+{
+    if (!more || !*more)
+        return list;
+    return *list ? mw_arena_printf(arena, "%s, %s", list, more) : more;
+}
+
+static const char *addresses(struct mw_arena *arena, const struct mw_addresses *list)
+{
+    const char *joined = "";
+    for (size_t i = 0; i < list->count && strlen(joined) < FACT_MOST; i++)
+        joined = join(arena, joined, list->items[i].address);
+    return joined;
+}
+
+static const char *texts(struct mw_arena *arena, const struct mw_texts *list)
+{
+    const char *joined = "";
+    for (size_t i = 0; i < list->count && strlen(joined) < FACT_MOST; i++)
+        joined = join(arena, joined, list->items[i]);
+    return joined;
+}
+
+const char *mw_schema_findings(struct mw_arena *arena, const struct mw_findings *findings)
+{
+    const char *joined = "";
+    for (size_t i = 0; i < findings->count && strlen(joined) < FACT_MOST; i++) {
+        const struct mw_finding *one = &findings->items[i];
+        joined = join(arena, joined,
+                      mw_arena_printf(arena, "%s/%s=%s", one->scanner, one->name,
+                                      mw_severity_name(one->severity)));
+    }
+    return joined;
+}
+
+static const char *all_findings(struct mw_arena *arena, const struct mw_report *report)
+{
+    const char *joined = mw_schema_findings(arena, &report->findings);
+    for (size_t i = 0; i < report->attachments.count && strlen(joined) < FACT_MOST; i++)
+        joined =
+            join(arena, joined, mw_schema_findings(arena, &report->attachments.items[i].findings));
+    return joined;
+}
+
+static const char *new_names(struct mw_arena *arena, const struct mw_flags *flags)
+{
+    const char *joined = "";
+    for (size_t i = 0; i < flags->count; i++)
+        if (flags->items[i].value)
+            joined = join(arena, joined, flags->items[i].name);
+    return joined;
+}
+
+/* The null sender is written as mail servers do. */
+static const char *envelope_from(const struct mw_report *report)
+{
+    const char *from = report->envelope.from;
+    return from && !*from ? "<>" : from;
+}
+
+/* --- the message's own keys ----------------------------------------------------------------------
+ */
+
+static void write_message(struct writing *writing)
+{
+    const struct mw_report *report = writing->message->report;
+    struct mw_arena *arena = writing->arena;
+    bool plain = writing->message->json.size > 0 && writing->message->json.data[0] == '{';
+    text(writing, "HSET");
+    text(writing, writing->key);
+    fact(writing, "received", writing->received);
+    fact(writing, "queue_id", report->queue_id);
+    fact(writing, "client", report->client.address);
+    fact(writing, "client_name", report->client.name);
+    fact(writing, "helo", report->helo);
+    fact(writing, "envelope_from", envelope_from(report));
+    fact(writing, "envelope_to", texts(arena, &report->envelope.to));
+    fact(writing, "from", addresses(arena, &report->from));
+    fact(writing, "to", addresses(arena, &report->to));
+    fact(writing, "subject", report->subject);
+    fact(writing, "date", report->date);
+    fact(writing, "message_id", report->message_id);
+    fact_number(writing, "size", report->size);
+    fact(writing, "sha256", report->sha256);
+    fact_number(writing, "attachments", (int64_t)report->attachments.count);
+    fact(writing, "new", new_names(arena, &report->new_values));
+    fact(writing, "unscanned", texts(arena, &report->unscanned));
+    fact(writing, "action", mw_action_name(report->action));
+    fact(writing, "report_form", plain ? "json" : "json+zstd");
+    text(writing, "report");
+    word(writing, writing->message->json);
+    send(writing);
+    expire_with_message(writing, writing->key);
+    index_entry(writing, mw_arena_printf(arena, "%smessages", writing->prefix),
+                mw_schema_keep_indexes(writing->message->settings));
+}
+
+static void write_attachment_list(struct writing *writing)
+{
+    const struct mw_attachments *attachments = &writing->message->report->attachments;
+    const char *key = mw_arena_printf(writing->arena, "%s:attachments", writing->key);
+    text(writing, "RPUSH");
+    text(writing, key);
+    for (size_t i = 0; i < attachments->count; i++)
+        if (attachments->items[i].sha256)
+            text(writing, attachments->items[i].sha256);
+    if (writing->words.count > KEY_WORDS) {
+        mw_flight_add(writing->flight, "DEL", key, NULL);
+        send(writing);
+        expire_with_message(writing, key);
+    }
+    writing->words.count = 0;
+}
+
+/* --- attachments
+ * ------------------------------------------------------------------------------------ */
+
+static bool has_bytes(const struct mw_store_settings *settings, const struct mw_attachment *one)
+{
+    return settings->data && one->sha256 && one->data.size > 0 &&
+           one->data.size <= settings->data_max;
+}
+
+bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_attachment *one)
+{
+    return has_bytes(settings, one) && one->data.size >= MW_SCHEMA_LARGE;
+}
+
+void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
+                   const struct mw_store_settings *settings, const struct mw_attachment *one)
+{
+    const char *key = mw_arena_printf(arena, "%sdata:%s", settings->prefix, one->sha256);
+    /* EXPIRE answers 1 when the key is there, and renews its time with that. */
+    if (settings->keep_data_s > 0)
+        mw_flight_add(flight, "EXPIRE", key, mw_arena_printf(arena, "%u", settings->keep_data_s),
+                      NULL);
+    else
+        mw_flight_add(flight, "EXISTS", key, NULL);
+}
+
+static void write_data(struct writing *writing, const struct mw_attachment *one,
+                       struct mw_squeezer *squeezer)
+{
+    const struct mw_store_settings *settings = writing->message->settings;
+    struct mw_arena *arena = writing->arena;
+    struct mw_bytes bytes = one->data, squeezed;
+    bool small = settings->compression > 0 &&
+                 mw_squeeze(squeezer, (int)settings->compression, bytes, &squeezed);
+    text(writing, "SET");
+    text(writing, mw_arena_printf(arena, "%sdata:%s", writing->prefix, one->sha256));
+    word(writing, small ? squeezed : bytes);
+    if (settings->keep_data_s > 0) {
+        text(writing, "EX");
+        number(writing, settings->keep_data_s);
+    }
+    send(writing);
+    mw_flight_add(writing->flight, "HSET",
+                  mw_arena_printf(arena, "%sattachment:%s", writing->prefix, one->sha256), "data",
+                  small ? "zstd" : "plain", NULL);
+}
+
+/* Whether the same bytes were an attachment before this one. */
+static bool is_repeated(const struct mw_attachments *attachments, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (attachments->items[i].sha256 &&
+            strcmp(attachments->items[i].sha256, attachments->items[index].sha256) == 0)
+            return true;
+    return false;
+}
+
+static void write_attachment(struct writing *writing, size_t index, struct mw_squeezer *squeezer)
+{
+    const struct mw_store_settings *settings = writing->message->settings;
+    const struct mw_attachments *attachments = &writing->message->report->attachments;
+    const struct mw_attachment *one = &attachments->items[index];
+    struct mw_arena *arena = writing->arena;
+    const char *key = mw_arena_printf(arena, "%sattachment:%s", writing->prefix, one->sha256);
+    unsigned keep = settings->keep_attachments_s;
+    if (one->filename) {
+        const char *names = mw_arena_printf(arena, "%s:names", key);
+        mw_flight_add(writing->flight, "SADD", names, one->filename, NULL);
+        expire(writing, names, keep);
+    }
+    if (is_repeated(attachments, index))
+        return;
+    index_entry(writing, mw_arena_printf(arena, "%s:messages", key),
+                mw_schema_keep_indexes(settings));
+    const char *all = mw_arena_printf(arena, "%sattachments", writing->prefix);
+    mw_flight_add(writing->flight, "ZADD", all, "GT", writing->score, one->sha256, NULL);
+    if (writing->oldest && keep > 0) {
+        int64_t oldest = writing->message->time_ms - (int64_t)keep * 1000;
+        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", all, "-inf",
+                      mw_arena_printf(arena, "%lld", (long long)oldest), NULL);
+    }
+    expire(writing, all, keep);
+    bool known = writing->message->known && writing->message->known[index];
+    if (has_bytes(settings, one) && !known)
+        write_data(writing, one, squeezer);
+}
+
+/* --- the script's words
+ * -------------------------------------------------------------------------------- */
+
+/* All fields, also empty ones: a stream keeps the names once while they are the same. */
+static void event_fields(struct writing *writing)
+{
+    const struct mw_report *report = writing->message->report;
+    struct mw_arena *arena = writing->arena;
+    const char *hashes = "";
+    for (size_t i = 0; i < report->attachments.count && strlen(hashes) < FACT_MOST; i++)
+        hashes = join(arena, hashes, report->attachments.items[i].sha256);
+    const char *const fields[][2] = {
+        {"id", report->id},
+        {"queue_id", report->queue_id},
+        {"client", report->client.address},
+        {"envelope_from", envelope_from(report)},
+        {"envelope_to", texts(arena, &report->envelope.to)},
+        {"from", addresses(arena, &report->from)},
+        {"subject", report->subject},
+        {"message_id", report->message_id},
+        {"verdict", mw_verdict_name(report->verdict)},
+        {"action", mw_action_name(report->action)},
+        {"findings", all_findings(arena, report)},
+        {"new", new_names(arena, &report->new_values)},
+        {"attachments", hashes},
+    };
+    enum { FIELDS = sizeof fields / sizeof *fields };
+    bool wanted = writing->message->settings->events_max > 0;
+    number(writing, wanted ? 2 * FIELDS : 0);
+    for (size_t i = 0; wanted && i < FIELDS; i++) {
+        text(writing, fields[i][0]);
+        word(writing, cut(fields[i][1]));
+    }
+}
+
+static void attachment_facts(struct writing *writing, const struct mw_attachment *one)
+{
+    size_t counted = writing->words.count;
+    text(writing, "");
+    fact(writing, "name", one->filename);
+    fact(writing, "type", one->file_type ? one->file_type : one->content_type);
+    fact_number(writing, "size", one->size);
+    fact(writing, "md5", one->md5);
+    fact(writing, "sha1", one->sha1);
+    fact(writing, "fuzzy", one->fuzzy);
+    fact(writing, "verdict", mw_verdict_name(one->verdict));
+    fact(writing, "unscanned", one->unscanned);
+    /* Always there: what a scan found must not outlive a later one that did not. */
+    text(writing, "findings");
+    word(writing, cut(mw_schema_findings(writing->arena, &one->findings)));
+    size_t words = writing->words.count - counted - 1;
+    writing->words.items[counted] = mw_bytes_of(mw_arena_printf(writing->arena, "%zu", words));
+}
+
+static const char *sender_key(const struct writing *writing, const char *address)
+{
+    return mw_arena_printf(writing->arena, "%ssender:%s", writing->prefix,
+                           mw_index_value(writing->arena, MW_INDEX_FROM, address));
+}
+
+/* Keys whose times the script looks after: senders, then attachments. */
+static size_t script_keys(struct writing *writing, size_t *senders)
+{
+    const struct mw_report *report = writing->message->report;
+    size_t before = writing->words.count;
+    for (size_t i = 0; i < report->from.count; i++)
+        if (report->from.items[i].address && *report->from.items[i].address)
+            text(writing, sender_key(writing, report->from.items[i].address));
+    *senders = writing->words.count - before;
+    for (size_t i = 0; i < report->attachments.count; i++) {
+        const struct mw_attachment *one = &report->attachments.items[i];
+        if (one->sha256 && !is_repeated(&report->attachments, i))
+            text(writing,
+                 mw_arena_printf(writing->arena, "%sattachment:%s", writing->prefix, one->sha256));
+    }
+    return writing->words.count - before;
+}
+
+static void write_script(struct writing *writing)
+{
+    enum { COUNT_AT = 2, FIXED = 3 };
+    const struct mw_store_settings *settings = writing->message->settings;
+    const struct mw_report *report = writing->message->report;
+    struct mw_arena *arena = writing->arena;
+    const char *verdict = mw_verdict_name(report->verdict);
+    const char *verdict_key = mw_index_key(arena, writing->prefix, MW_INDEX_VERDICT, verdict);
+    size_t senders;
+    text(writing, "EVALSHA");
+    text(writing, writing->message->script_hash);
+    text(writing, "");
+    text(writing, writing->key);
+    text(writing, mw_arena_printf(arena, "%sevents", writing->prefix));
+    text(writing, verdict_key);
+    size_t keys = script_keys(writing, &senders);
+    struct mw_bytes *first = &writing->words.items[COUNT_AT + 1 + FIXED];
+    struct mw_bytes *kept = mw_arena_alloc(arena, keys * sizeof *kept + 1);
+    if (keys > 0)
+        memcpy(kept, first, keys * sizeof *kept);
+    writing->words.items[COUNT_AT] = mw_bytes_of(mw_arena_printf(arena, "%zu", keys + FIXED));
+    text(writing, writing->received);
+    text(writing, report->id);
+    text(writing, writing->score);
+    number(writing, settings->events_max);
+    text(writing, verdict);
+    word(writing, cut(all_findings(arena, report)));
+    event_fields(writing);
+    for (size_t i = 0; i < senders; i++)
+        text(writing, "0");
+    for (size_t i = 0; i < report->attachments.count; i++)
+        if (report->attachments.items[i].sha256 && !is_repeated(&report->attachments, i))
+            attachment_facts(writing, &report->attachments.items[i]);
+    send(writing);
+    for (size_t i = 0; i < keys; i++)
+        expire(writing, (const char *)kept[i].data,
+               i < senders ? mw_schema_keep_indexes(settings) : settings->keep_attachments_s);
+    expire(writing, verdict_key, mw_schema_keep_indexes(settings));
+    if (settings->events_max > 0)
+        expire(writing, mw_arena_printf(arena, "%sevents", writing->prefix),
+               settings->keep_messages_s);
+}
+
+/* --- all of it
+ * -------------------------------------------------------------------------------------------- */
+
+unsigned mw_schema_keep_indexes(const struct mw_store_settings *settings)
+{
+    return settings->keep_indexes_s > 0 ? settings->keep_indexes_s : settings->keep_messages_s;
+}
+
+int mw_schema_check(struct mw_schema_message *message, struct mw_error *error)
+{
+    uint64_t ms;
+    const char *id = message->report->id;
+    if (!id || !mw_id_parse(id, &ms))
+        return mw_fail(error, MW_ERR_INPUT,
+                       "a report with the id '%s' cannot be stored: it is "
+                       "no UUID of version 7",
+                       id ? id : "");
+    message->time_ms = (int64_t)ms;
+    return 0;
+}
+
+/* One message in so many trims what it touches: which one is told by its id, so that a
+ * repetition does the same. */
+static bool is_trimmer(const char *id)
+{
+    return strtoul(id + strlen(id) - 4, NULL, 16) % TRIM_ONE_IN == 0;
+}
+
+void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
+                     const struct mw_schema_message *message, struct mw_squeezer *squeezer)
+{
+    const struct mw_store_settings *settings = message->settings;
+    const struct mw_report *report = message->report;
+    struct writing writing = {.flight = flight,
+                              .arena = arena,
+                              .message = message,
+                              .prefix = settings->prefix,
+                              .received = report->received ? report->received : ""};
+    writing.key = mw_arena_printf(arena, "%smessage:%s", settings->prefix, report->id);
+    writing.score = mw_arena_printf(arena, "%lld", (long long)message->time_ms);
+    unsigned keep = mw_schema_keep_indexes(settings);
+    if (is_trimmer(report->id))
+        writing.oldest =
+            mw_arena_printf(arena, "%lld", (long long)(message->time_ms - (int64_t)keep * 1000));
+    mw_flight_add(flight, "MULTI", NULL);
+    write_message(&writing);
+    write_attachment_list(&writing);
+    const struct mw_texts *keys = mw_schema_index_keys(arena, settings->prefix, report);
+    for (size_t i = 0; i < keys->count; i++)
+        index_entry(&writing, keys->items[i], keep);
+    for (size_t i = 0; i < report->attachments.count; i++)
+        if (report->attachments.items[i].sha256)
+            write_attachment(&writing, i, squeezer);
+    write_script(&writing);
+    mw_flight_add(flight, "EXEC", NULL);
+}

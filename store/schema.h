@@ -1,0 +1,80 @@
+/*
+ * schema: a report as Redis keeps it (doc/redis-schema.md): names of keys, values of
+ * indexes, and the commands that write a message. Writing a message twice changes
+ * nothing. Needs Redis 7.
+ */
+#ifndef MW_STORE_SCHEMA_H
+#define MW_STORE_SCHEMA_H
+
+#include "core/report.h"
+#include "store/flight.h"
+#include "store/settings.h"
+#include "store/squeeze.h"
+
+/* The script that commands refer to: it must be loaded before they are sent. */
+extern const char mw_schema_script[];
+
+/* Fields that messages can be searched by. */
+enum mw_index {
+    MW_INDEX_FROM,
+    MW_INDEX_TO,
+    MW_INDEX_ENVELOPE_FROM,
+    MW_INDEX_DOMAIN,
+    MW_INDEX_CLIENT,
+    MW_INDEX_FILENAME,
+    MW_INDEX_URL_HOST,
+    MW_INDEX_RULE,
+    MW_INDEX_SIGNATURE,
+    MW_INDEX_VERDICT,
+    MW_INDEX_QUEUE_ID,
+    MW_INDEX_MESSAGE_ID,
+    MW_INDEX_COUNT
+};
+
+/* "from", "to", "envelope-from", ... and back; -1 for an unknown name. */
+const char *mw_index_name(enum mw_index index);
+int mw_index_from_name(const char *name);
+
+/*
+ * A value as indexes have it: ASCII letters lower case (but for rule, signature, queue-id
+ * and message-id), white space trimmed; one above 160 bytes is its first 80 bytes, "~",
+ * and the first 32 hexadecimal digits of its SHA-256. In arena.
+ */
+const char *mw_index_value(struct mw_arena *arena, enum mw_index index, const char *text);
+
+/* PREFIX index:FIELD:VALUE, for a value as mw_index_value gives it. */
+const char *mw_index_key(struct mw_arena *arena, const char *prefix, enum mw_index index,
+                         const char *value);
+
+/* Size from which attachments are asked for before they are sent. */
+enum { MW_SCHEMA_LARGE = 32768 };
+
+/* A message on its way into Redis. */
+struct mw_schema_message {
+    const struct mw_store_settings *settings;
+    const char *script_hash; /* SHA-1 of mw_schema_script, hexadecimal */
+    const struct mw_report *report;
+    int64_t time_ms;      /* of its id */
+    struct mw_bytes json; /* the report, in a zstd frame or plain */
+    const bool *known;    /* by attachment: Redis has its bytes; NULL: not known of any */
+};
+
+/* Fills in time_ms; MW_ERR_INPUT when the report's id is none of ours. */
+int mw_schema_check(struct mw_schema_message *message, struct mw_error *error);
+
+/* The attachments whose bytes are worth asking for first: a command each. */
+bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_attachment *one);
+void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
+                   const struct mw_store_settings *settings, const struct mw_attachment *one);
+
+/* All commands that write the message; squeezer is for the bytes of attachments. */
+void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
+                     const struct mw_schema_message *message, struct mw_squeezer *squeezer);
+
+/* "yara/Rule=malicious, clamav/Eicar=malicious": findings in one line. */
+const char *mw_schema_findings(struct mw_arena *arena, const struct mw_findings *findings);
+
+/* Seconds that index entries are kept; 0: for ever. */
+unsigned mw_schema_keep_indexes(const struct mw_store_settings *settings);
+
+#endif

@@ -1,0 +1,12 @@
+/* What schema.c asks of schema_index.c. */
+#ifndef MW_STORE_SCHEMA_PRIVATE_H
+#define MW_STORE_SCHEMA_PRIVATE_H
+
+#include "store/schema.h"
+
+/* The keys of all indexes the message belongs in, but for its verdict's; sorted, each
+ * once; in arena. */
+const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *prefix,
+                                            const struct mw_report *report);
+
+#endif

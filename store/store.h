@@ -1,0 +1,85 @@
+/*
+ * store: where reports go. Into Redis while it takes them, else into the spool on disk,
+ * from which one thread of the store brings them to Redis, in order, when it is back.
+ *
+ * What Redis took is also kept on disk for a while (spool.recent): a Redis that starts
+ * again, or another that takes its place, is told it once more, as it may have forgotten
+ * what it had not yet saved or passed on. All writes are idempotent.
+ *
+ * All functions may be called from any thread. A program that uses a store ignores SIGPIPE.
+ */
+#ifndef MW_STORE_STORE_H
+#define MW_STORE_STORE_H
+
+#include "core/log.h"
+#include "core/report.h"
+#include "store/settings.h"
+
+struct mw_store;
+
+/*
+ * Settings are borrowed until mw_store_free. Does not fail because Redis is away, but for
+ * settings that cannot work (MW_ERR_INPUT), and a spool folder that cannot be used or is
+ * in use by another process (MW_ERR_SYSTEM, MW_ERR_BUSY).
+ */
+struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct mw_error *error);
+
+/* Ends the store's thread. What waits in the spool stays there. */
+void mw_store_free(struct mw_store *store);
+
+/* Whether the settings name a Redis at all. */
+bool mw_store_is_wanted(const struct mw_store_settings *settings);
+
+/*
+ * Is told, once each, that Redis went away and came back, that a record was refused or
+ * dropped; never for each message. Called from any thread, one at a time.
+ */
+typedef void mw_store_notice(void *user, enum mw_log_level level, const char *text);
+void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *user);
+
+enum mw_store_kept {
+    MW_KEPT_NOWHERE,
+    MW_KEPT_REDIS, /* Redis confirmed all of it */
+    MW_KEPT_SPOOL  /* all of it is on disk (fdatasync) */
+};
+
+/*
+ * Saves the report and its attachments' bytes. Takes at most redis.command_ms before it
+ * turns to the spool. 0 only when the whole message is kept; *kept (may be NULL) says
+ * where. MW_ERR_LIMIT when the spool is full too, MW_ERR_INPUT when the report's id is
+ * not one of ours.
+ */
+int mw_store_save(struct mw_store *store, const struct mw_report *report, enum mw_store_kept *kept,
+                  struct mw_error *error);
+
+struct mw_store_state {
+    bool up;           /* Redis takes writes */
+    int64_t since;     /* seconds since 1970 when that began */
+    char trouble[16];  /* "fine", "down", "timeout", "oom", "readonly", ... */
+    char why[256];     /* a sentence, when not up */
+    char address[256]; /* of Redis, the master as last known */
+    uint64_t saved;    /* messages that went to Redis at once */
+    uint64_t spooled;  /* to the spool */
+    uint64_t replayed; /* from the spool to Redis */
+    uint64_t repeated; /* told again to a Redis that started anew */
+    uint64_t failed;   /* saves that failed: kept nowhere */
+    uint64_t refused;  /* records Redis will not have, set aside in the spool folder */
+    uint64_t dropped;  /* records dropped because the spool was full */
+    uint64_t spool_entries, spool_bytes;
+    uint64_t recent_entries, recent_bytes;
+};
+void mw_store_get_state(struct mw_store *store, struct mw_store_state *state);
+
+/* Waits until the spool is empty and all was told again; MW_ERR_TIMEOUT when that takes
+ * longer, MW_ERR_BUSY with the reason when Redis is away by then. */
+int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *error);
+
+/* Puts records that Redis had refused back into the spool; *count how many. */
+int mw_store_retry_refused(struct mw_store *store, uint64_t *count, struct mw_error *error);
+
+/* Kinds of spool files, for readers. */
+#define MW_SPOOL_KIND "wait"
+#define MW_RECENT_KIND "recent"
+#define MW_REFUSED_KIND "refused"
+
+#endif

@@ -1,0 +1,78 @@
+/* What store.c (saving) and replay.c (the store's thread) share. */
+#ifndef MW_STORE_STORE_PRIVATE_H
+#define MW_STORE_STORE_PRIVATE_H
+
+#include <pthread.h>
+
+#include "store/connections.h"
+#include "store/schema.h"
+#include "store/spool.h"
+#include "store/store.h"
+
+enum { MW_SCRIPT_HASH = 41 };
+
+/* What one save works with; kept for the next. */
+struct mw_store_tools {
+    struct mw_flight *flight;
+    struct mw_squeezer *squeezer;
+    struct mw_store_tools *next;
+};
+
+struct mw_store {
+    const struct mw_store_settings *settings;
+    char script_hash[MW_SCRIPT_HASH];
+    struct mw_connections *connections;
+    int folder_lock;                           /* descriptor; -1: no spool */
+    struct mw_spool *spool, *recent, *refused; /* NULL: not used */
+
+    pthread_mutex_t lock; /* for all below */
+    pthread_cond_t wake, settled;
+    pthread_t thread;
+    bool has_thread, ending;
+    struct mw_store_tools *tools;
+    mw_store_notice *notice;
+    void *notice_user;
+    bool up, repeat_due;
+    enum mw_redis_trouble trouble;
+    int64_t since;    /* seconds since 1970 */
+    int64_t since_ms; /* of mw_clock_ms */
+    char why[256];
+    char run_id[64];       /* of the Redis last written to; "" not known */
+    char saved_run_id[64]; /* as in its file; the thread's own */
+    unsigned backoff_ms;
+    uint64_t saved, spooled, replayed, repeated, failed, refused_count;
+};
+
+/* A report made ready: its JSON squeezed, its pieces for the spool. */
+struct mw_store_parcel {
+    const struct mw_report *report;
+    struct mw_bytes json;
+};
+
+struct mw_store_tools *mw_store_take_tools(struct mw_store *store);
+void mw_store_give_tools(struct mw_store *store, struct mw_store_tools *tools);
+
+/* Sends the message to Redis, noting it among the recent ones first. */
+enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tools *tools,
+                                    struct mw_arena *arena, const struct mw_store_parcel *parcel,
+                                    struct mw_error *error);
+
+/* Sends a flight, a second time when a connection had died while idle. */
+enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight *flight,
+                                        int64_t deadline, redisReply **replies,
+                                        struct mw_error *error);
+
+/* Redis takes no writes, or does again: told once each. */
+void mw_store_went_away(struct mw_store *store, enum mw_redis_trouble trouble,
+                        const struct mw_error *why);
+void mw_store_came_back(struct mw_store *store);
+
+/* Tells the notice; not with the lock held. */
+void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* replay.c: the store's thread, and the run of Redis last written to, kept in a file. */
+void *mw_store_run(void *store);
+void mw_store_load_run(struct mw_store *store);
+
+#endif

@@ -1,0 +1,28 @@
+#!/usr/bin/perl
+# The store: what Redis confirms is there, what it cannot take waits in the spool.
+use strict;
+use warnings;
+use lib "$ENV{top_srcdir}/t/lib";
+use RedisServer;
+use Test::More;
+
+my $feed = "$ENV{top_builddir}/store_feed";
+my $redis = RedisServer->new;
+my $config = $redis->config;
+
+my ($acknowledged, $said) = feed($config, 200, 4, 0, 5000);
+is(scalar(keys %{$acknowledged}), 200, 'every message is acknowledged');
+is_deeply([grep { $_ ne 'redis' } values %{$acknowledged}], [], '... as kept in Redis');
+is_deeply([missing($redis, $acknowledged)], [], '... and there it is');
+my @states = $redis->dump;
+$redis->stop;
+
+($acknowledged, $said) = feed($config, 100, 4);
+is_deeply([grep { $_ ne 'spool' } values %{$acknowledged}], [], 'without Redis all messages wait in the spool');
+is(scalar(grep { /^notice/ } split /\n/, $said), 1, '... which is told in one line') or diag($said);
+$redis->start;
+my (undef, $said_then) = feed($config, 0, 1, 0, 10000);
+like($said_then, qr/replayed=100 .*entries=0/, 'they come to Redis when it is back');
+is_deeply([missing($redis, $acknowledged)], [], '... all of them');
+is($redis->cli('xlen', 'mw:events'), 300, '... and each is an event once');
+done_testing();
