@@ -449,3 +449,35 @@ void mw_config_dump(const struct mw_config *config, FILE *out)
     for (size_t i = 0; i < mw_named_section_count; i++)
         dump_named(out, &mw_named_sections[i], config);
 }
+
+/* A section as text; the caller frees it. */
+static char *section_text(const struct mw_config *config, const char *section)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < mw_option_count; i++) {
+        if (strcmp(mw_options[i].section, section) != 0)
+            continue;
+        const char *value = mw_option_get(&mw_options[i], config, arena);
+        fprintf(out, "%s = %s;", mw_options[i].name, value ? value : "");
+    }
+    const struct mw_named_section *named = find_named(section);
+    if (named)
+        dump_named(out, named, config);
+    mw_arena_free(arena);
+    fclose(out);
+    return text;
+}
+
+bool mw_config_same(const struct mw_config *one, const struct mw_config *other, const char *section)
+{
+    char *texts[] = {section_text(one, section), section_text(other, section)};
+    bool same = strcmp(texts[0], texts[1]) == 0;
+    free(texts[0]);
+    free(texts[1]);
+    return same;
+}

@@ -79,6 +79,10 @@ void mw_config_free(struct mw_config *config);
 /* Writes the commented sample file, every option with its default. */
 void mw_config_sample(FILE *out);
 
+/* Whether a section ("redis", "filter", ...) says the same in both. */
+bool mw_config_same(const struct mw_config *one, const struct mw_config *other,
+                    const char *section);
+
 /* Writes the values in force, as a file that would load to the same. */
 void mw_config_dump(const struct mw_config *config, FILE *out);
 

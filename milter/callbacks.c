@@ -6,15 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "milter/engine.h"
 #include "milter/verdict.h"
+#include "parsers/parse.h"
 
-enum { PROGRESS_MS = 10000 };
+enum { PROGRESS_US = 10000000, NUDGE_MS = 20, NUDGE_MOST_MS = 2000 };
 
 /* Set once, before libmilter has threads: it gives callbacks no pointer of ours. */
 static struct mw_daemon *the_daemon;
 
+/* How many wait for a scan. */
+static atomic_uint waiting;
+
 static struct mw_session *session_of(SMFICTX *context)
 {
+    mw_engine_heard();
     return smfi_getpriv(context);
 }
 
@@ -145,20 +151,37 @@ static sfsistat on_body(SMFICTX *context, unsigned char *data, size_t size)
     return SMFIS_NOREPLY;
 }
 
+/* A thread that waits for a scan. */
+struct patience {
+    SMFICTX *context;
+    int64_t told_us;
+};
+
 /* The mail server is told now and then that we are still at it. */
-static void keep_alive(void *context)
+static void keep_alive(void *user)
 {
-    smfi_progress(context);
+    struct patience *patience = user;
+    int64_t now_us = mw_parse_clock_us();
+    mw_engine_nudge();
+    if (now_us - patience->told_us < PROGRESS_US)
+        return;
+    patience->told_us = now_us;
+    smfi_progress(patience->context);
 }
 
 static sfsistat on_end_of_message(SMFICTX *context)
 {
     struct mw_session *session = session_of(context);
-    struct mw_pool_wait wait = {PROGRESS_MS, keep_alive, context};
+    struct patience patience = {context, mw_parse_clock_us()};
     if (!session->message)
         return SMFIS_TEMPFAIL;
     session->message->queue_id = mw_session_text(session->message->arena, macro(context, "i"));
+    /* The more wait, the less often each of them looks. */
+    unsigned tick_ms = NUDGE_MS * (atomic_fetch_add(&waiting, 1) + 1);
+    struct mw_pool_wait wait = {tick_ms < NUDGE_MOST_MS ? tick_ms : NUDGE_MOST_MS, keep_alive,
+                                &patience};
     sfsistat answer = mw_verdict_carry_out(the_daemon, session, &wait, context);
+    atomic_fetch_sub(&waiting, 1);
     end_message(session);
     return answer;
 }

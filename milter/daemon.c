@@ -75,6 +75,9 @@ int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error)
 {
     const struct mw_config *config = mw_snapshot_config(daemon->snapshot);
     daemon->metrics = mw_metrics_new();
+    daemon->memory = mw_memory_open(daemon->snapshot, daemon->log, error);
+    if (!daemon->memory)
+        return error->code;
     return config->metrics_listen
                ? mw_metrics_listen(daemon->metrics, config->metrics_listen, error)
                : 0;
@@ -86,6 +89,7 @@ void mw_daemon_free(struct mw_daemon *daemon)
         return;
     mw_metrics_free(daemon->metrics);
     mw_pool_free(daemon->pool);
+    mw_memory_close(daemon->memory);
     mw_id_source_free(daemon->ids);
     mw_snapshot_release(daemon->snapshot);
     pthread_mutex_destroy(&daemon->lock);
@@ -131,7 +135,8 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     struct mw_snapshot *next = config ? mw_snapshot_new(config, error) : NULL;
     if (!next)
         return error->code;
-    if (mw_pool_reload(daemon->pool, error) != 0) {
+    if (mw_pool_reload(daemon->pool, error) != 0 ||
+        mw_memory_change(daemon->memory, next, error) != 0) {
         mw_snapshot_release(next);
         return error->code;
     }

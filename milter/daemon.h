@@ -9,6 +9,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "milter/counters.h"
+#include "milter/memory.h"
 #include "milter/metrics.h"
 #include "milter/session.h"
 #include "milter/snapshot.h"
@@ -20,6 +21,7 @@ struct mw_daemon {
     struct mw_pool *pool;
     struct mw_id_source *ids;
     struct mw_metrics *metrics;
+    struct mw_memory *memory;
     struct mw_admission admission;
     struct mw_counters counters;
     int64_t started_s;       /* since 1970 */
@@ -35,7 +37,7 @@ struct mw_daemon {
 struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_path,
                                 struct mw_log *log, struct mw_error *error);
 
-/* What needs threads (metrics): after privileges were dropped. */
+/* What needs threads, or makes files (filters, metrics): after rights were dropped. */
 int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error);
 
 /* Ends the workers. No message may be under way. NULL allowed. */

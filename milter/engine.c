@@ -16,6 +16,7 @@ enum { DESCRIPTORS = 65536, IDLE_S = 7200 };
 /* As libmilter, of which there is one a process. */
 static int the_descriptor = -1;
 static atomic_bool the_end;
+static atomic_uint heard, heard_before; /* callbacks, now and at the last nudge */
 
 static int find_descriptor(const char *path)
 {
@@ -73,6 +74,28 @@ static void *run(void *wake)
 int mw_engine_start(struct mw_wake *wake, struct mw_error *error)
 {
     return mw_wake_thread(run, wake, error);
+}
+
+void mw_engine_heard(void)
+{
+    atomic_fetch_add_explicit(&heard, 1, memory_order_relaxed);
+}
+
+void mw_engine_nudge(void)
+{
+    unsigned now = atomic_load_explicit(&heard, memory_order_relaxed);
+    struct sockaddr_un address;
+    socklen_t size = sizeof address;
+    if (atomic_exchange(&heard_before, now) != now ||
+        getsockname(the_descriptor, (struct sockaddr *)&address, &size) != 0)
+        return;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    /* Whether it is taken at once or not: there will be another nudge. */
+    int unused = connect(fd, (struct sockaddr *)&address, size);
+    (void)unused;
+    close(fd);
 }
 
 /* libmilter goes on with a socket that nobody can find. */

@@ -19,6 +19,18 @@ int mw_engine_prepare(int fd, struct mw_error *error);
 /* Starts the loop in a thread of its own; wake (borrowed) is woken should it end. */
 int mw_engine_start(struct mw_wake *wake, struct mw_error *error);
 
+/*
+ * libmilter wakes one idle thread for each connection with something to read, and takes
+ * it for idle until it runs: two connections at once may be counted on one thread, and
+ * when that waits for a scan the other connection waits too, though nothing is the matter
+ * with it. The next thread that finishes anything finds it; when all are waiting none does.
+ * So who waits for a scan calls this now and then: when nothing was heard of since the last
+ * call (mw_engine_heard, by each callback), it makes and closes a connection, for which
+ * libmilter starts a thread that finds what was left.
+ */
+void mw_engine_nudge(void);
+void mw_engine_heard(void);
+
 /* No connection is accepted from now on; those there are go on. */
 void mw_engine_stop_accepting(void);
 

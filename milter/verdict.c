@@ -85,6 +85,7 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     struct mw_message *message = session->message;
     mw_failures failures = 0;
     struct mw_report *report = mw_examine(daemon, session, wait, &failures);
+    mw_memory_witness(daemon->memory, report, message->queue_id);
     const struct mw_decision *decision = decide(message, report, failures);
     int result = answer(daemon, session, report, decision, context);
     log_message(daemon, session, report, decision);

@@ -1,0 +1,37 @@
+/*
+ * memory: where the daemon remembers: the filters, and the store. Shared by all
+ * messages; a reload replaces what changed while no message is at it.
+ */
+#ifndef MW_MILTER_MEMORY_H
+#define MW_MILTER_MEMORY_H
+
+#include "bloom/tracked.h"
+#include "core/log.h"
+#include "milter/snapshot.h"
+
+struct mw_memory;
+
+/* Opens what snapshot's configuration names. NULL with error. log is borrowed. */
+struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *log,
+                                 struct mw_error *error);
+
+/* Flushes and closes. NULL allowed. */
+void mw_memory_close(struct mw_memory *memory);
+
+/*
+ * Opens anew what is another in snapshot's configuration. Messages that are just being
+ * remembered are waited for, later ones wait. When something cannot be opened what was
+ * there before is opened again, and error tells.
+ */
+int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot,
+                     struct mw_error *error);
+
+/* Shows the message to the filters, which fills in report->new_values; trouble with one
+ * is told in the log and keeps no message. Any thread. */
+void mw_memory_witness(struct mw_memory *memory, struct mw_report *report, const char *queue_id);
+
+/* Calls look with the filters, which stay open meanwhile. Any thread. */
+void mw_memory_look(struct mw_memory *memory,
+                    void (*look)(void *user, const struct mw_tracked *tracked), void *user);
+
+#endif
