@@ -3,6 +3,7 @@
 #include "parsers/indicator.h"
 
 #include <arpa/inet.h>
+#include <glib.h>
 #include <libpsl.h>
 #include <pcre2.h>
 #include <stdlib.h>
@@ -12,37 +13,53 @@
 #include "core/utf8.h"
 
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
-/* In bytes: 63 characters (RFC 5890) of up to three. */
-#define LABEL "[a-z0-9\\x80-\\xff](?:[a-z0-9_\\x80-\\xff-]{0,187}[a-z0-9\\x80-\\xff])?"
+/* Runs are possessive: what they took is never given back, so that no text makes the
+ * search go over itself. */
+#define LABEL "[a-z0-9\\x80-\\xff]++(?:[_-]++[a-z0-9\\x80-\\xff]++)*+"
 #define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,188}"
 #define OCTET "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)"
 #define ADDRESS OCTET "(?:" DOT OCTET "){3}"
 
-enum kind { URL, EMAIL, DOMAIN, IPV4, IPV6, MD5, SHA1, SHA256, MAC, KINDS };
+enum kind { URL, EMAIL, DOMAIN, IPV4, IPV6, HASH, MAC, KINDS };
 
+/* In bytes; longer labels than 63 characters (RFC 5890) of three bytes are no host's. */
+enum { LABEL_MAX = 189, MAIL_USER_MAX = 64 };
+
+/* A match holds one of marks, the first one at most reach bytes behind its start: only
+ * there it is looked for. Without marks it is looked for everywhere. */
 static const struct {
     const char *name;
     const char *pattern;
+    const char *marks;
+    size_t reach;
 } kinds[KINDS] = {
-    [URL] = {"urls", "\\b(?:h(?:tt|xx)ps?|ftp)(?::|\\[:\\])//(?:[^\\s<>\"'\\x00-\\x1f]*@)?(?:" HOST
-                     "|" ADDRESS "|\\[[0-9a-f:.]+\\]|[a-z0-9-]+)(?::\\d{1,5})?"
-                     "(?:[/?#][^\\s<>\"'`\\\\{}|\\x00-\\x1f]*)?"},
-    [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}(?:@|\\[@\\]|\\[at\\])" HOST},
-    [DOMAIN] = {"domains", "(?<![a-z0-9_.@\\x80-\\xff-])" HOST "(?![a-z0-9_\\x80-\\xff-])"},
-    [IPV4] = {"ipv4", "(?<![\\d.])" ADDRESS "(?![\\d]|\\.\\d)"},
-    [IPV6] = {"ipv6", "(?<![0-9a-f:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![0-9a-f:.])"},
-    [MD5] = {"md5", "(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])"},
-    [SHA1] = {"sha1", "(?<![0-9a-z])[0-9a-f]{40}(?![0-9a-z])"},
-    [SHA256] = {"sha256", "(?<![0-9a-z])[0-9a-f]{64}(?![0-9a-z])"},
-    [MAC] = {"mac", "(?<![0-9a-f:-])[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\\1[0-9a-f]{2}){4}"
-                    "(?![0-9a-f:-])"},
+    [URL] = {"urls",
+             "\\b(?:h(?:tt|xx)ps?|ftp)(?::|\\[:\\])//(?:[^\\s<>\"'\\x00-\\x1f]*@)?(?:" HOST
+             "|" ADDRESS "|\\[[0-9a-f:.]+\\]|[a-z0-9-]+)(?::\\d{1,5})?"
+             "(?:[/?#][^\\s<>\"'`\\\\{}|\\x00-\\x1f]*)?",
+             ":", sizeof "https["},
+    [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}+(?:@|\\[@\\]|\\[at\\])" HOST, "@[",
+               MAIL_USER_MAX},
+    [DOMAIN] = {"domains", "(?<![a-z0-9_.@\\x80-\\xff-])" HOST "(?![a-z0-9_\\x80-\\xff-])", ".[(",
+                LABEL_MAX},
+    [IPV4] = {"ipv4", "(?<![\\d.])" ADDRESS "(?![\\d]|\\.\\d)", ".[(", 3},
+    [IPV6] = {"ipv6", "(?<![0-9a-f:.])(?:[0-9a-f]{0,4}+:){2,7}[0-9a-f]{0,4}(?![0-9a-f:.])", ":", 4},
+    [HASH] = {"hashes", "(?<![0-9a-z])[0-9a-f]{32}(?:[0-9a-f]{8}(?:[0-9a-f]{24})?+)?+(?![0-9a-z])",
+              NULL, 0},
+    [MAC] = {"mac",
+             "(?<![0-9a-f:-])[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\\1[0-9a-f]{2}){4}"
+             "(?![0-9a-f:-])",
+             ":-", 2},
 };
+
+enum { LISTS = sizeof(struct mw_indicators) / sizeof(struct mw_texts) };
 
 struct mw_indicator {
     pcre2_code *codes[KINDS];
     pcre2_match_data *match;
     pcre2_match_context *context;
     const psl_ctx_t *suffixes;
+    GHashTable *known[LISTS]; /* what a report's lists hold already; borrowed texts */
 };
 
 struct mw_indicator *mw_indicator_new(struct mw_error *error)
@@ -52,11 +69,14 @@ struct mw_indicator *mw_indicator_new(struct mw_error *error)
         mw_fail_errno(error, "cannot prepare indicators");
         return NULL;
     }
+    for (size_t i = 0; i < LISTS; i++)
+        indicator->known[i] = g_hash_table_new(g_str_hash, g_str_equal);
     for (int i = 0; i < KINDS; i++) {
         int code;
         PCRE2_SIZE at;
-        indicator->codes[i] = pcre2_compile((PCRE2_SPTR)kinds[i].pattern, PCRE2_ZERO_TERMINATED,
-                                            PCRE2_CASELESS, &code, &at, NULL);
+        indicator->codes[i] =
+            pcre2_compile((PCRE2_SPTR)kinds[i].pattern, PCRE2_ZERO_TERMINATED,
+                          PCRE2_CASELESS | PCRE2_USE_OFFSET_LIMIT, &code, &at, NULL);
         if (!indicator->codes[i]) {
             mw_fail(error, MW_ERR_INTERNAL, "the pattern of %s is wrong at %zu", kinds[i].name,
                     (size_t)at);
@@ -79,20 +99,37 @@ void mw_indicator_free(struct mw_indicator *indicator)
         return;
     for (int i = 0; i < KINDS; i++)
         pcre2_code_free(indicator->codes[i]);
+    for (size_t i = 0; i < LISTS; i++)
+        g_hash_table_destroy(indicator->known[i]);
     pcre2_match_data_free(indicator->match);
     pcre2_match_context_free(indicator->context);
     free(indicator);
 }
 
-static struct mw_texts *list_of(struct mw_report *report, enum kind kind)
+/* Hashes differ by their length alone. */
+static struct mw_texts *hashes_of(struct mw_indicators *all, size_t length)
 {
-    struct mw_indicators *all = &report->indicators;
-    struct mw_texts *const lists[KINDS] = {
-        [URL] = &all->urls,  [EMAIL] = &all->emails,  [DOMAIN] = &all->domains,
-        [IPV4] = &all->ipv4, [IPV6] = &all->ipv6,     [MD5] = &all->md5,
-        [SHA1] = &all->sha1, [SHA256] = &all->sha256, [MAC] = &all->mac,
-    };
-    return lists[kind];
+    return length == 32 ? &all->md5 : length == 40 ? &all->sha1 : &all->sha256;
+}
+
+static struct mw_texts *list_of(struct mw_indicators *all, enum kind kind, const char *text)
+{
+    switch (kind) {
+    case URL:
+        return &all->urls;
+    case EMAIL:
+        return &all->emails;
+    case DOMAIN:
+        return &all->domains;
+    case IPV4:
+        return &all->ipv4;
+    case IPV6:
+        return &all->ipv6;
+    case MAC:
+        return &all->mac;
+    default:
+        return hashes_of(all, strlen(text));
+    }
 }
 
 /* The match without its disguise: [.] (.) [dot] to ".", hxxp to http, [:] and [at]. */
@@ -176,14 +213,23 @@ static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char 
     }
 }
 
-static void add(struct mw_report *report, const struct mw_limits *limits, enum kind kind,
-                const char *place, const char *text)
+/* Whether text is in list already; the next time it is. A list that is empty is
+ * another report's. */
+static bool note_known(struct mw_indicator *indicator, const struct mw_report *report,
+                       const struct mw_texts *list, const char *text)
 {
-    struct mw_texts *list = list_of(report, kind);
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i], text) == 0)
-            return;
-    if (list->count >= limits->indicators)
+    const struct mw_texts *first = (const struct mw_texts *)&report->indicators;
+    GHashTable *known = indicator->known[list - first];
+    if (list->count == 0)
+        g_hash_table_remove_all(known);
+    return !g_hash_table_add(known, (void *)(uintptr_t)text);
+}
+
+static void add(struct mw_indicator *indicator, struct mw_report *report,
+                const struct mw_limits *limits, enum kind kind, const char *place, const char *text)
+{
+    struct mw_texts *list = list_of(&report->indicators, kind, text);
+    if (list->count >= limits->indicators || note_known(indicator, report, list, text))
         return;
     mw_texts_add(report->arena, list, text);
     if (list->count == limits->indicators)
@@ -192,7 +238,7 @@ static void add(struct mw_report *report, const struct mw_limits *limits, enum k
 }
 
 /* The host of a URL as a domain or address of its own. */
-static void add_host(const struct mw_indicator *indicator, struct mw_report *report,
+static void add_host(struct mw_indicator *indicator, struct mw_report *report,
                      const struct mw_limits *limits, const char *place, const char *url)
 {
     const char *host = strstr(url, "//") + 2;
@@ -202,38 +248,62 @@ static void add_host(const struct mw_indicator *indicator, struct mw_report *rep
     char *name = mw_arena_dup_bytes(report->arena, host, (size_t)(end - host));
     name[strcspn(name, ":")] = '\0';
     if (is_sound(indicator, IPV4, name))
-        add(report, limits, IPV4, place, name);
+        add(indicator, report, limits, IPV4, place, name);
     else if (is_sound(indicator, DOMAIN, name))
-        add(report, limits, DOMAIN, place, name);
+        add(indicator, report, limits, DOMAIN, place, name);
+}
+
+/* Where a match may start next, from at on: up to *last; text.size when nowhere. */
+static size_t next_start(enum kind kind, struct mw_bytes text, size_t at, size_t *last)
+{
+    *last = text.size;
+    if (!kinds[kind].marks)
+        return at;
+    *last = at + strcspn((const char *)text.data + at, kinds[kind].marks);
+    if (*last == text.size)
+        return text.size;
+    return *last - at > kinds[kind].reach ? *last - kinds[kind].reach : at;
+}
+
+static void take_match(struct mw_indicator *indicator, struct mw_report *report,
+                       const struct mw_limits *limits, enum kind kind, const char *place,
+                       struct mw_bytes match)
+{
+    char *plain = undisguise(report->arena, match);
+    if (!is_sound(indicator, kind, plain))
+        return;
+    add(indicator, report, limits, kind, place, plain);
+    if (kind == URL)
+        add_host(indicator, report, limits, place, plain);
 }
 
 static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
                       const struct mw_limits *limits, enum kind kind, const char *place,
-                      const char *text)
+                      struct mw_bytes text)
 {
-    const struct mw_bytes whole = mw_bytes_of(text);
-    size_t at = 0;
-    while (at < whole.size && list_of(report, kind)->count < limits->indicators) {
-        int found = pcre2_match(indicator->codes[kind], (PCRE2_SPTR)text, whole.size, at,
+    const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
+    size_t taken = 0, last;
+    for (size_t at = next_start(kind, text, 0, &last); at < text.size;
+         at = next_start(kind, text, taken, &last)) {
+        if (kind != HASH && list_of(&report->indicators, kind, "")->count >= limits->indicators)
+            return;
+        pcre2_set_offset_limit(indicator->context, last);
+        int found = pcre2_match(indicator->codes[kind], text.data, text.size, at,
                                 PCRE2_NO_UTF_CHECK, indicator->match, indicator->context);
-        if (found < 0) {
-            if (found != PCRE2_ERROR_NOMATCH)
-                mw_report_problem(report, limits, "indicators.incomplete", place,
-                                  "the search for %s was given up behind byte %zu",
-                                  kinds[kind].name, at);
+        if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+            mw_report_problem(report, limits, "indicators.incomplete", place,
+                              "the search for %s was given up behind byte %zu", kinds[kind].name,
+                              at);
             return;
         }
-        const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
+        taken = last + 1;
+        if (found < 0)
+            continue;
         /* Patterns count bytes: a match may end within a character. */
-        size_t end = mw_utf8_cut(whole, bounds[1]);
-        struct mw_bytes match = mw_bytes_slice(whole, bounds[0], end - bounds[0]);
-        char *plain = undisguise(report->arena, match);
-        if (is_sound(indicator, kind, plain)) {
-            add(report, limits, kind, place, plain);
-            if (kind == URL)
-                add_host(indicator, report, limits, place, plain);
-        }
-        at = bounds[1] > at ? bounds[1] : at + 1;
+        size_t end = mw_utf8_cut(text, bounds[1]);
+        take_match(indicator, report, limits, kind, place,
+                   mw_bytes_slice(text, bounds[0], end - bounds[0]));
+        taken = bounds[1];
     }
 }
 
@@ -241,5 +311,5 @@ void mw_indicator_find(struct mw_indicator *indicator, struct mw_report *report,
                        const struct mw_limits *limits, const char *place, const char *text)
 {
     for (int kind = 0; text && kind < KINDS; kind++)
-        find_kind(indicator, report, limits, (enum kind)kind, place, text);
+        find_kind(indicator, report, limits, (enum kind)kind, place, mw_bytes_of(text));
 }
