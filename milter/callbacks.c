@@ -117,10 +117,11 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
     struct mw_session *session = session_of(context);
     end_message(session);
+    if (!mw_daemon_admit(the_daemon))
+        return SMFIS_NOREPLY;
     struct mw_message *message = mw_session_begin(session, mw_daemon_snapshot(the_daemon),
                                                   &the_daemon->admission, arguments);
     atomic_fetch_add(&the_daemon->counters.messages, 1);
-    atomic_fetch_add(&the_daemon->counters.messages_open, 1);
     mw_id_next(the_daemon->ids, message->id);
     message->auth_name = mw_session_text(message->arena, macro(context, "{auth_authen}"));
     message->auth_type = mw_session_text(message->arena, macro(context, "{auth_type}"));

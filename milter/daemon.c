@@ -67,7 +67,9 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
         apply(daemon, config);
         return daemon;
     }
-    mw_daemon_free(daemon);
+    mw_snapshot_release(daemon->snapshot);
+    mw_id_source_free(daemon->ids);
+    free(daemon);
     return NULL;
 }
 
@@ -83,18 +85,23 @@ int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error)
                : 0;
 }
 
-void mw_daemon_free(struct mw_daemon *daemon)
+void mw_daemon_rest(struct mw_daemon *daemon)
 {
-    if (!daemon)
-        return;
     mw_metrics_free(daemon->metrics);
     mw_pool_free(daemon->pool);
     mw_memory_close(daemon->memory);
-    mw_id_source_free(daemon->ids);
-    mw_snapshot_release(daemon->snapshot);
-    pthread_mutex_destroy(&daemon->lock);
-    pthread_mutex_destroy(&daemon->reading);
-    free(daemon);
+    daemon->metrics = NULL;
+    daemon->pool = NULL;
+    daemon->memory = NULL;
+}
+
+bool mw_daemon_admit(struct mw_daemon *daemon)
+{
+    atomic_fetch_add(&daemon->counters.messages_open, 1);
+    if (!atomic_load(&daemon->closing))
+        return true;
+    atomic_fetch_sub(&daemon->counters.messages_open, 1);
+    return false;
 }
 
 struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon)
@@ -135,10 +142,15 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     struct mw_snapshot *next = config ? mw_snapshot_new(config, error) : NULL;
     if (!next)
         return error->code;
-    if (mw_pool_reload(daemon->pool, error) != 0 ||
-        mw_memory_change(daemon->memory, next, error) != 0) {
+    struct mw_error ignored = {0};
+    int result = mw_memory_change(daemon->memory, next, error);
+    if (result == 0 && mw_pool_reload(daemon->pool, error) != 0) {
+        mw_memory_change(daemon->memory, daemon->snapshot, &ignored);
+        result = error->code;
+    }
+    if (result != 0) {
         mw_snapshot_release(next);
-        return error->code;
+        return result;
     }
     apply(daemon, config);
     replace_snapshot(daemon, next);

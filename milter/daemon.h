@@ -24,6 +24,7 @@ struct mw_daemon {
     struct mw_memory *memory;
     struct mw_admission admission;
     struct mw_counters counters;
+    atomic_bool closing;     /* no message may begin any more */
     int64_t started_s;       /* since 1970 */
     pthread_mutex_t lock;    /* guards snapshot */
     pthread_mutex_t reading; /* one reload at a time */
@@ -40,8 +41,13 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
 /* What needs threads, or makes files (filters, metrics): after rights were dropped. */
 int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error);
 
-/* Ends the workers. No message may be under way. NULL allowed. */
-void mw_daemon_free(struct mw_daemon *daemon);
+/* Ends the workers, flushes the filters, closes the store: nothing may use the daemon
+ * any more, and no message may be under way. It is not freed: libmilter's threads, which
+ * cannot be ended, know it. */
+void mw_daemon_rest(struct mw_daemon *daemon);
+
+/* Counts a message that begins in counters.messages_open; false when none may. */
+bool mw_daemon_admit(struct mw_daemon *daemon);
 
 /* The configuration in force, as a use of its own (mw_snapshot_release). */
 struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon);

@@ -254,22 +254,30 @@ static int loop(struct lifecycle *life, struct mw_error *error)
     }
 }
 
-/* Messages under way may finish; a second signal, or the end of the grace, cuts them off. */
-static void finish_messages(struct lifecycle *life)
+/* Waits until no message is open, or late_ms; a second signal cuts it short. */
+static bool wait_for_messages(struct lifecycle *life, int64_t late_ms)
 {
     struct mw_wake_signals signals = {0};
     const atomic_uint_fast64_t *open = &life->daemon->counters.messages_open;
-    int64_t late_ms =
-        mw_parse_clock_us() / 1000 + mw_snapshot_config(life->snapshot)->milter.grace_ms;
     while (atomic_load(open) > 0 && mw_parse_clock_us() / 1000 < late_ms && signals.end == 0)
         mw_wake_wait(life->wake, STEP_MS, &signals);
-    uint64_t left = atomic_load(open);
-    if (left > 0)
+    return atomic_load(open) == 0;
+}
+
+/* Messages under way may finish; then none may begin, and the last answers go out. */
+static bool finish_messages(struct lifecycle *life)
+{
+    struct mw_wake_signals signals = {0};
+    int64_t now_ms = mw_parse_clock_us() / 1000;
+    wait_for_messages(life, now_ms + mw_snapshot_config(life->snapshot)->milter.grace_ms);
+    atomic_store(&life->daemon->closing, true);
+    bool done = wait_for_messages(life, mw_parse_clock_us() / 1000 + LINGER_MS);
+    mw_wake_wait(life->wake, LINGER_MS, &signals);
+    if (!done)
         mw_log_write(life->log, MW_LOG_WARNING, NULL,
                      "%llu messages are cut off: the mail server will try them again",
-                     (unsigned long long)left);
-    /* The last answers are on their way. */
-    mw_wake_wait(life->wake, LINGER_MS, &signals);
+                     (unsigned long long)atomic_load(&life->daemon->counters.messages_open));
+    return done;
 }
 
 static void close_listeners(struct lifecycle *life)
@@ -285,8 +293,12 @@ static void end(struct lifecycle *life)
     mw_log_write(life->log, MW_LOG_NOTICE, NULL, "ending");
     mw_engine_stop_accepting();
     close_listeners(life);
-    finish_messages(life);
+    bool done = finish_messages(life);
     mw_engine_stop();
+    /* libmilter's threads are still there and may look at the daemon, which goes with the
+     * process; what must be flushed and waited for is all that ends before. */
+    if (done)
+        mw_daemon_rest(life->daemon);
     const char *pid_file = life->config->milter.pid_file;
     if (pid_file && *pid_file)
         unlink(pid_file);
@@ -294,8 +306,6 @@ static void end(struct lifecycle *life)
 
 static int run(struct lifecycle *life, struct mw_error *error)
 {
-    if (start_threads(life, error) != 0)
-        return error->code;
     leave_terminal(life);
     mw_notify("READY=1");
     for (size_t i = 0; i < life->listener_count; i++)
@@ -310,18 +320,12 @@ static int run(struct lifecycle *life, struct mw_error *error)
 int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error *error)
 {
     struct lifecycle life = {.options = options, .parent = -1};
-    int result = prepare(&life, error);
-    if (result == 0)
-        result = run(&life, error);
+    bool started = prepare(&life, error) == 0 && start_threads(&life, error) == 0;
+    if (started)
+        return run(&life, error);
     close_listeners(&life);
-    /* After run libmilter's threads are still there and may look at the daemon: it goes
-     * with the process. */
-    bool quiet =
-        life.daemon && (!life.wake || atomic_load(&life.daemon->counters.messages_open) == 0);
     mw_snapshot_release(life.snapshot);
-    if (!life.wake)
-        mw_daemon_free(life.daemon);
-    else if (quiet)
-        mw_pool_free(life.daemon->pool);
-    return result;
+    if (life.daemon)
+        mw_daemon_rest(life.daemon);
+    return error->code;
 }

@@ -9,6 +9,7 @@ struct mw_memory {
     pthread_rwlock_t lock;
     struct mw_snapshot *snapshot; /* whose configuration is open */
     struct mw_tracked *tracked;
+    struct mw_store *store; /* NULL when none is wanted */
 };
 
 static struct mw_tracked *open_filters(const struct mw_snapshot *snapshot, struct mw_error *error)
@@ -27,6 +28,26 @@ static void init_lock(pthread_rwlock_t *lock)
     pthread_rwlockattr_destroy(&attributes);
 }
 
+static void store_notice(void *user, enum mw_log_level level, const char *text)
+{
+    const struct mw_memory *memory = user;
+    mw_log_write(memory->log, level, NULL, "%s", text);
+}
+
+static int open_store(struct mw_memory *memory, const struct mw_snapshot *snapshot,
+                      struct mw_error *error)
+{
+    const struct mw_store_settings *settings = &mw_snapshot_config(snapshot)->store;
+    memory->store = NULL;
+    if (!mw_store_is_wanted(settings))
+        return 0;
+    memory->store = mw_store_new(settings, error);
+    if (!memory->store)
+        return error->code;
+    mw_store_on_notice(memory->store, store_notice, memory);
+    return 0;
+}
+
 struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *log,
                                  struct mw_error *error)
 {
@@ -37,7 +58,7 @@ struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *lo
     memory->snapshot = mw_snapshot_use(snapshot);
     init_lock(&memory->lock);
     memory->tracked = open_filters(snapshot, error);
-    if (memory->tracked)
+    if (memory->tracked && open_store(memory, snapshot, error) == 0)
         return memory;
     mw_memory_close(memory);
     return NULL;
@@ -47,6 +68,7 @@ void mw_memory_close(struct mw_memory *memory)
 {
     if (!memory)
         return;
+    mw_store_free(memory->store);
     mw_tracked_close(memory->tracked);
     mw_snapshot_release(memory->snapshot);
     pthread_rwlock_destroy(&memory->lock);
@@ -69,20 +91,65 @@ static int change_filters(struct mw_memory *memory, const struct mw_snapshot *sn
     return error->code;
 }
 
+/* The same with the spool. */
+static int change_store(struct mw_memory *memory, const struct mw_snapshot *snapshot,
+                        struct mw_error *error)
+{
+    mw_store_free(memory->store);
+    if (open_store(memory, snapshot, error) == 0)
+        return 0;
+    struct mw_error again = {0};
+    if (open_store(memory, memory->snapshot, &again) != 0)
+        mw_log_write(memory->log, MW_LOG_ERROR, NULL, "the store is lost until a reload: %s",
+                     again.text);
+    return error->code;
+}
+
+/* The store's settings are borrowed from a snapshot: a store that stays keeps its own. */
 int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot, struct mw_error *error)
 {
     const struct mw_config *before = mw_snapshot_config(memory->snapshot);
     const struct mw_config *config = mw_snapshot_config(snapshot);
-    if (memory->tracked && mw_config_same(before, config, "filter"))
+    bool filters = !memory->tracked || !mw_config_same(before, config, "filter");
+    bool store = !mw_config_same(before, config, "redis") ||
+                 !mw_config_same(before, config, "spool") ||
+                 (!memory->store && mw_store_is_wanted(&config->store));
+    if (!filters && !store)
         return 0;
     pthread_rwlock_wrlock(&memory->lock);
-    int result = change_filters(memory, snapshot, error);
+    int result = filters ? change_filters(memory, snapshot, error) : 0;
+    /* Even unchanged it must not outlive the settings it was opened with. */
+    if (result == 0)
+        result = change_store(memory, snapshot, error);
     if (result == 0) {
         mw_snapshot_release(memory->snapshot);
         memory->snapshot = mw_snapshot_use(snapshot);
     }
     pthread_rwlock_unlock(&memory->lock);
     return result;
+}
+
+int mw_memory_save(struct mw_memory *memory, const struct mw_report *report, struct mw_error *error)
+{
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct mw_config *config = mw_snapshot_config(memory->snapshot);
+    int result = 0;
+    if (memory->store)
+        result = mw_store_save(memory->store, report, NULL, error);
+    else if (mw_store_is_wanted(&config->store))
+        result = mw_fail(error, MW_ERR_MISSING, "the store could not be opened");
+    pthread_rwlock_unlock(&memory->lock);
+    return result;
+}
+
+bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *state)
+{
+    pthread_rwlock_rdlock(&memory->lock);
+    bool there = memory->store != NULL;
+    if (there)
+        mw_store_get_state(memory->store, state);
+    pthread_rwlock_unlock(&memory->lock);
+    return there;
 }
 
 void mw_memory_witness(struct mw_memory *memory, struct mw_report *report, const char *queue_id)

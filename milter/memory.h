@@ -8,6 +8,7 @@
 #include "bloom/tracked.h"
 #include "core/log.h"
 #include "milter/snapshot.h"
+#include "store/store.h"
 
 struct mw_memory;
 
@@ -29,6 +30,16 @@ int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot,
 /* Shows the message to the filters, which fills in report->new_values; trouble with one
  * is told in the log and keeps no message. Any thread. */
 void mw_memory_witness(struct mw_memory *memory, struct mw_report *report, const char *queue_id);
+
+/*
+ * Keeps the report and the bytes of its attachments: 0 when they are in Redis or in the
+ * spool, or when no store is configured; else why they are nowhere. Any thread.
+ */
+int mw_memory_save(struct mw_memory *memory, const struct mw_report *report,
+                   struct mw_error *error);
+
+/* How the store is; false when none is configured. Any thread. */
+bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *state);
 
 /* Calls look with the filters, which stay open meanwhile. Any thread. */
 void mw_memory_look(struct mw_memory *memory,

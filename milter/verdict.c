@@ -63,6 +63,20 @@ static const struct mw_decision *decide(const struct mw_message *message, struct
     return decision;
 }
 
+/* What could not be kept anywhere is a failure with an action of its own, which may
+ * change the decision. */
+static const struct mw_decision *save(struct mw_daemon *daemon, const struct mw_message *message,
+                                      struct mw_report *report, const struct mw_decision *decision,
+                                      mw_failures failures)
+{
+    struct mw_error error = {0};
+    if (mw_memory_save(daemon->memory, report, &error) == 0)
+        return decision;
+    mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not stored: %s", message->id,
+                 error.text);
+    return decide(message, report, failures | mw_failure_bit(MW_STORE_UNAVAILABLE));
+}
+
 static int answer(struct mw_daemon *daemon, const struct mw_session *session,
                   const struct mw_report *report, const struct mw_decision *decision,
                   struct smfi_str *context)
@@ -87,6 +101,7 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     struct mw_report *report = mw_examine(daemon, session, wait, &failures);
     mw_memory_witness(daemon->memory, report, message->queue_id);
     const struct mw_decision *decision = decide(message, report, failures);
+    decision = save(daemon, message, report, decision, failures);
     int result = answer(daemon, session, report, decision, context);
     log_message(daemon, session, report, decision);
     count(daemon, report, decision->failures);
