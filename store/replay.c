@@ -281,6 +281,7 @@ void *mw_store_run(void *argument)
         else
             look_again(store);
         pthread_mutex_lock(&store->lock);
+        store->looked = true;
         pthread_cond_broadcast(&store->settled);
         if (store->up && !store->ending && !store->repeat_due)
             wait_with_lock(store, TURN_MS);
@@ -299,7 +300,7 @@ int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *er
     int result = 0;
     pthread_mutex_lock(&store->lock);
     for (;;) {
-        bool done = store->up && !store->repeat_due && waiting(store) == 0;
+        bool done = store->looked && store->up && !store->repeat_due && waiting(store) == 0;
         if (done)
             break;
         if (mw_clock_ms() >= deadline) {

@@ -32,7 +32,7 @@ struct mw_store {
     struct mw_store_tools *tools;
     mw_store_notice *notice;
     void *notice_user;
-    bool up, repeat_due;
+    bool up, repeat_due, looked; /* looked: the thread has tried Redis once */
     enum mw_redis_trouble trouble;
     int64_t since;    /* seconds since 1970 */
     int64_t since_ms; /* of mw_clock_ms */

@@ -14,7 +14,15 @@ my ($acknowledged, $said) = feed($config, 200, 4, 0, 5000);
 is(scalar(keys %{$acknowledged}), 200, 'every message is acknowledged');
 is_deeply([grep { $_ ne 'redis' } values %{$acknowledged}], [], '... as kept in Redis');
 is_deeply([missing($redis, $acknowledged)], [], '... and there it is');
-my @states = $redis->dump;
+
+# Another id of Redis' last run makes a store tell all again that it keeps for that.
+my @once = $redis->dump;
+open my $run, '>', "$redis->{dir}/spool/run" or die $!;
+print {$run} "of another server\n";
+close $run or die $!;
+my (undef, $told) = feed($config, 0, 1, 0, 10000);
+like($told, qr/repeated=200 /, 'a store that finds another Redis tells it again what it kept') or diag($told);
+is_deeply([$redis->dump], \@once, '... and telling a message twice changes no key');
 $redis->stop;
 
 ($acknowledged, $said) = feed($config, 100, 4);

@@ -5,10 +5,10 @@ use strict;
 use warnings;
 use Exporter qw(import);
 use File::Temp qw(tempdir);
-use POSIX qw(WNOHANG);
+use IO::Socket::INET;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(feed missing spooled);
+our @EXPORT = qw(acknowledged feed feed_while free_port missing start_process wrong_events);
 my %running;
 
 # Options are words for redis-server's command line.
@@ -23,15 +23,8 @@ sub new {
 sub start {
     my ($self) = @_;
     my @command = ('redis-server', '--port', 0, '--unixsocket', $self->{socket}, '--dir', $self->{dir},
-        '--save', q{}, '--appendonly', 'no', @{$self->{options}});
-    my $pid = fork // die $!;
-    if (!$pid) {
-        open STDOUT, '>>', "$self->{dir}/log" or die $!;
-        open STDERR, '>&', \*STDOUT or die $!;
-        exec @command or die $!;
-    }
-    $self->{pid} = $pid;
-    $running{$pid} = 1;
+        '--save', q{}, '--appendonly', 'no', '--enable-debug-command', 'yes', @{$self->{options}});
+    $self->{pid} = start_process("$self->{dir}/log", @command);
     for (1 .. 200) {
         return if -S $self->{socket} && $self->cli('ping') =~ /PONG|NOAUTH|LOADING|DENIED/;
         sleep 0.05;
@@ -66,7 +59,7 @@ sub config {
     my ($self, $redis, $spool) = @_;
     my $path = "$self->{dir}/conf";
     open my $file, '>', $path or die $!;
-    print {$file} "redis: { address = \"unix:$self->{socket}\"; command_time = \"1s\"; ", $redis // q{}, " };\n",
+    print {$file} "redis: { address = \"unix:$self->{socket}\"; ", $redis // q{command_time = "1s";}, " };\n",
         "spool: { folder = \"$self->{dir}/spool\"; ", $spool // q{}, " };\n";
     close $file or die $!;
     return $path;
@@ -79,7 +72,8 @@ sub dump {
     open my $file, '>', "$self->{dir}/keys" or die $!;
     print {$file} map { my $key = $_; $key =~ s/(["\\])/\\$1/g; "debug digest-value \"$key\"\n" } @keys;
     close $file or die $!;
-    my @digests = split /\n/, qx(redis-cli -s $self->{socket} < $self->{dir}/keys);
+    my @digests = grep { /\S/ } split /\n/, qx(redis-cli -s $self->{socket} < $self->{dir}/keys);
+    die "not a digest for each key: @digests[0 .. 2]" if @digests != @keys || grep { !/^[0-9a-f]{40}$/ } @digests;
     return map { "$keys[$_] $digests[$_]" } 0 .. $#keys;
 }
 
@@ -89,6 +83,25 @@ END {
     kill 'KILL', keys %running;
     waitpid $_, 0 for keys %running;
     $? = $status;
+}
+
+# A process that ends with the test; its output goes to a file.
+sub start_process {
+    my ($log, @command) = @_;
+    my $pid = fork // die $!;
+    if (!$pid) {
+        open STDOUT, '>>', $log or die $!;
+        open STDERR, '>&', \*STDOUT or die $!;
+        exec @command or die $!;
+    }
+    $running{$pid} = 1;
+    return $pid;
+}
+
+# A TCP port nobody uses right now.
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
+    return $socket->sockport;
 }
 
 # Saves made-up messages: id => where for those acknowledged, and what was said.
@@ -105,6 +118,45 @@ sub feed {
     open my $in, '<', $said or die $!;
     my $text = do { local $/; <$in> };
     return (\%kept, $text);
+}
+
+# The same while something is done to Redis: id => where, what was said, and how many failed.
+sub feed_while {
+    my ($config, $arguments, $do) = @_;
+    my $pid = fork // die $!;
+    if (!$pid) {
+        open STDOUT, '>', "$config.out" or die $!;
+        open STDERR, '>', "$config.said" or die $!;
+        exec "$ENV{top_builddir}/store_feed", $config, @{$arguments} or die $!;
+    }
+    $do->($pid);
+    waitpid $pid, 0;
+    my ($kept, $failed) = acknowledged("$config.out");
+    open my $in, '<', "$config.said" or die $!;
+    my $text = do { local $/; <$in> };
+    return ($kept, $text, $failed);
+}
+
+# What a feed's output says: a line that was cut short is no acknowledgement.
+sub acknowledged {
+    my ($path) = @_;
+    open my $in, '<', $path or die $!;
+    my (%kept, $failed);
+    $failed = 0;
+    while (my $line = <$in>) {
+        if ($line =~ /^([0-9a-f-]{36}) (\w+)\n/) { $kept{$1} = $2 }
+        elsif ($line =~ /^failed/) { $failed++ }
+    }
+    return (\%kept, $failed);
+}
+
+# Ids that are events more than once, or not at all.
+sub wrong_events {
+    my ($redis, $kept) = @_;
+    my @words = split /\n/, $redis->cli('xrange', 'mw:events', '-', '+');
+    my %times;
+    for my $i (0 .. $#words - 1) { $times{$words[$i + 1]}++ if $words[$i] eq 'id' }
+    return grep { ($times{$_} // 0) != 1 } keys %{$kept};
 }
 
 # Ids that Redis does not have.
