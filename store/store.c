@@ -170,12 +170,15 @@ void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *u
     pthread_mutex_lock(&store->lock);
     store->notice = notice;
     store->notice_user = user;
+    if (notice && store->untold[0])
+        notice(user, store->untold_level, store->untold);
+    store->untold[0] = '\0';
     pthread_mutex_unlock(&store->lock);
 }
 
 void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *format, ...)
 {
-    char text[1024];
+    char text[sizeof store->untold];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -183,6 +186,9 @@ void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *
     pthread_mutex_lock(&store->lock);
     if (store->notice)
         store->notice(store->notice_user, level, text);
+    else
+        memcpy(store->untold, text, sizeof text);
+    store->untold_level = level;
     pthread_mutex_unlock(&store->lock);
 }
 

@@ -32,7 +32,8 @@ bool mw_store_is_wanted(const struct mw_store_settings *settings);
 
 /*
  * Is told, once each, that Redis went away and came back, that a record was refused or
- * dropped; never for each message. Called from any thread, one at a time.
+ * dropped; never for each message. What happened last before there was a notice is told
+ * at once. Called from any thread, one at a time; it must not call the store.
  */
 typedef void mw_store_notice(void *user, enum mw_log_level level, const char *text);
 void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *user);

@@ -32,6 +32,8 @@ struct mw_store {
     struct mw_store_tools *tools;
     mw_store_notice *notice;
     void *notice_user;
+    char untold[1024]; /* what happened before there was a notice; "" nothing */
+    enum mw_log_level untold_level;
     bool up, repeat_due, looked; /* looked: the thread has tried Redis once */
     enum mw_redis_trouble trouble;
     int64_t since;    /* seconds since 1970 */
