@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "milter/listen.h"
+
 enum { DESCRIPTORS = 65536, IDLE_S = 7200 };
 
 /* As libmilter, of which there is one a process. */
@@ -81,34 +83,36 @@ void mw_engine_heard(void)
     atomic_fetch_add_explicit(&heard, 1, memory_order_relaxed);
 }
 
+int mw_engine_connect(void)
+{
+    struct sockaddr_un address;
+    socklen_t size = sizeof address;
+    if (getsockname(the_descriptor, (struct sockaddr *)&address, &size) != 0)
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, size) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 void mw_engine_nudge(void)
 {
     unsigned now = atomic_load_explicit(&heard, memory_order_relaxed);
-    struct sockaddr_un address;
-    socklen_t size = sizeof address;
-    if (atomic_exchange(&heard_before, now) != now ||
-        getsockname(the_descriptor, (struct sockaddr *)&address, &size) != 0)
-        return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    /* Whether it is taken at once or not: there will be another nudge. */
-    int unused = connect(fd, (struct sockaddr *)&address, size);
-    (void)unused;
-    close(fd);
+    int fd = atomic_exchange(&heard_before, now) == now ? mw_engine_connect() : -1;
+    if (fd >= 0)
+        close(fd);
 }
 
 /* libmilter goes on with a socket that nobody can find. */
 void mw_engine_stop_accepting(void)
 {
-    struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
+    struct mw_error ignored = {0};
+    struct mw_listener nowhere;
+    if (mw_listen_private(&nowhere, &ignored) != 0)
         return;
-    /* Without a path the system makes up a name (unix(7), autobind). */
-    if (bind(fd, (struct sockaddr *)&nowhere, sizeof(sa_family_t)) == 0 && listen(fd, 1) == 0)
-        dup3(fd, the_descriptor, O_CLOEXEC);
-    close(fd);
+    dup3(nowhere.fd, the_descriptor, O_CLOEXEC);
+    mw_listen_close(&nowhere);
 }
 
 void mw_engine_stop(void)

@@ -31,6 +31,9 @@ int mw_engine_start(struct mw_wake *wake, struct mw_error *error);
 void mw_engine_nudge(void);
 void mw_engine_heard(void);
 
+/* A connection to libmilter from within, not blocking; -1 when there is none to be had. */
+int mw_engine_connect(void);
+
 /* No connection is accepted from now on; those there are go on. */
 void mw_engine_stop_accepting(void);
 

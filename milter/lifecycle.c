@@ -16,6 +16,7 @@
 #include "milter/callbacks.h"
 #include "milter/check.h"
 #include "milter/engine.h"
+#include "milter/front.h"
 #include "milter/listen.h"
 #include "milter/notify.h"
 #include "milter/wake.h"
@@ -214,16 +215,35 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
 
 /* --- running ------------------------------------------------------------------- */
 
+/* libmilter has the first unix socket, or a private one; all others go by the front. */
+static int serve_listeners(struct lifecycle *life, struct mw_error *error)
+{
+    struct mw_listener own = {.fd = -1};
+    size_t direct = 0;
+    while (direct < life->listener_count && !life->listeners[direct].local)
+        direct++;
+    if (direct == life->listener_count && mw_listen_private(&own, error) != 0)
+        return error->code;
+    mw_engine_prepare(own.fd >= 0 ? own.fd : life->listeners[direct].fd, error);
+    mw_listen_close(&own);
+    struct mw_front *front = NULL;
+    if (error->code == 0 && (life->listener_count > 1 || direct > 0))
+        front = mw_front_start(error);
+    for (size_t i = 0; front && i < life->listener_count && error->code == 0; i++)
+        if (i != direct)
+            mw_front_add(front, &life->listeners[i], error);
+    return error->code == 0 ? mw_engine_start(life->wake, error) : error->code;
+}
+
 static int start_threads(struct lifecycle *life, struct mw_error *error)
 {
     life->wake = mw_wake_new(error);
     if (!life->wake)
         return error->code;
     mw_wake_block(true);
-    int result = mw_daemon_start(life->daemon, error);
-    if (result == 0 && mw_callbacks_register(life->daemon, error) == 0 &&
-        mw_engine_prepare(life->listeners[0].fd, error) == 0)
-        mw_engine_start(life->wake, error);
+    if (mw_daemon_start(life->daemon, error) == 0 &&
+        mw_callbacks_register(life->daemon, error) == 0)
+        serve_listeners(life, error);
     mw_wake_block(false);
     return error->code;
 }

@@ -264,6 +264,21 @@ int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                                    : open_port(&place, listener, error);
 }
 
+int mw_listen_private(struct mw_listener *listener, struct mw_error *error)
+{
+    struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
+    *listener = (struct mw_listener){.local = true, .name = "private"};
+    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* Bound without a path it gets a name (unix(7), autobind). */
+    if (listener->fd >= 0 &&
+        bind(listener->fd, (struct sockaddr *)&unnamed, sizeof(sa_family_t)) == 0 &&
+        listen(listener->fd, BACKLOG) == 0)
+        return 0;
+    mw_fail_errno(error, "cannot make a private socket");
+    mw_listen_close(listener);
+    return error->code;
+}
+
 int mw_listen_take(int fd, struct mw_listener *listener, struct mw_error *error)
 {
     struct sockaddr_storage address;

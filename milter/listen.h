@@ -38,6 +38,9 @@ int mw_listen_check_settings(const struct mw_listen_settings *settings, struct m
 int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                    struct mw_listener *listener, struct mw_error *error);
 
+/* A unix socket whose name the system makes up, for connections from within. */
+int mw_listen_private(struct mw_listener *listener, struct mw_error *error);
+
 /* Takes over a socket that is listening already (systemd's); MW_ERR_INPUT if it is not. */
 int mw_listen_take(int fd, struct mw_listener *listener, struct mw_error *error);
 

@@ -1,0 +1,239 @@
+/* front: one epoll loop; a relay has two ends and a buffer for each way. */
+#include "milter/front.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "milter/engine.h"
+#include "milter/wake.h"
+
+enum { BUFFER = 65536, EVENTS = 64, TURNS = 8, PAUSE_US = 10000 };
+
+struct mw_front {
+    int epoll;
+    struct relay *dead; /* to be freed when no event can be about them */
+};
+
+enum kind { LISTENER, END };
+
+/* What an event is about. */
+struct source {
+    enum kind kind;
+    int fd;
+    struct end *end; /* NULL for a listener */
+};
+
+/* One end of a relay, and what came from it and is to go to the other. */
+struct end {
+    struct source source;
+    struct relay *relay;
+    struct end *other;
+    bool tcp, ended, told; /* nothing more comes; the other end was told so */
+    uint32_t interest;     /* as epoll knows it */
+    size_t start, size;
+    unsigned char buffer[BUFFER];
+};
+
+struct relay {
+    struct end ends[2];
+    bool dead;
+    struct relay *next; /* among the dead */
+};
+
+static void acknowledge(int fd)
+{
+    int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
+}
+
+/* --- moving bytes ---------------------------------------------------------------- */
+
+/* Fills the empty buffer; false when there is nothing to be had now. */
+static bool take(struct end *end)
+{
+    ssize_t got = recv(end->source.fd, end->buffer, BUFFER, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got < 0)
+        end->relay->dead = true;
+    if (got <= 0) {
+        end->ended = true;
+        return false;
+    }
+    end->start = 0;
+    end->size = (size_t)got;
+    if (end->tcp)
+        acknowledge(end->source.fd);
+    return true;
+}
+
+/* Empties the buffer; false when it cannot be emptied now. */
+static bool pass(struct end *end)
+{
+    while (end->size > 0) {
+        ssize_t sent =
+            send(end->other->source.fd, end->buffer + end->start, end->size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno == EAGAIN)
+            return false;
+        if (sent <= 0) {
+            end->relay->dead = true;
+            return false;
+        }
+        end->start += (size_t)sent;
+        end->size -= (size_t)sent;
+    }
+    return true;
+}
+
+/* One way, a bounded number of turns: others are waiting too. */
+static void pump(struct end *end)
+{
+    for (int turn = 0; turn < TURNS && !end->relay->dead; turn++)
+        if (!pass(end) || end->ended || !take(end))
+            break;
+    if (end->ended && end->size == 0 && !end->told && !end->relay->dead) {
+        shutdown(end->other->source.fd, SHUT_WR);
+        end->told = true;
+    }
+}
+
+/* --- relays ---------------------------------------------------------------------- */
+
+static void close_relay(struct relay *relay)
+{
+    close(relay->ends[0].source.fd);
+    close(relay->ends[1].source.fd);
+    free(relay);
+}
+
+static void watch(const struct mw_front *front, struct end *end)
+{
+    uint32_t interest = (end->size == 0 && !end->ended ? (uint32_t)EPOLLIN : 0) |
+                        (end->other->size > 0 ? (uint32_t)EPOLLOUT : 0);
+    if (interest == end->interest)
+        return;
+    struct epoll_event event = {.events = interest, .data.ptr = &end->source};
+    if (epoll_ctl(front->epoll, EPOLL_CTL_MOD, end->source.fd, &event) != 0)
+        end->relay->dead = true;
+    end->interest = interest;
+}
+
+static void move(struct mw_front *front, struct relay *relay, uint32_t events)
+{
+    pump(&relay->ends[0]);
+    pump(&relay->ends[1]);
+    watch(front, &relay->ends[0]);
+    watch(front, &relay->ends[1]);
+    /* An end that is gone altogether is reported whatever was asked for. */
+    bool gone = (events & EPOLLERR) != 0;
+    bool done = relay->ends[0].told && relay->ends[1].told;
+    relay->dead = relay->dead || gone || done;
+    if (relay->dead) {
+        relay->next = front->dead;
+        front->dead = relay;
+    }
+}
+
+static bool begin(const struct mw_front *front, struct relay *relay, int outer, int inner, bool tcp)
+{
+    const int fds[2] = {outer, inner};
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &relay->ends[i];
+        end->source = (struct source){END, fds[i], end};
+        end->relay = relay;
+        end->other = &relay->ends[!i];
+        end->interest = EPOLLIN;
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &end->source};
+        if (epoll_ctl(front->epoll, EPOLL_CTL_ADD, fds[i], &event) != 0)
+            return false;
+    }
+    relay->ends[0].tcp = tcp;
+    return true;
+}
+
+static void lead(const struct mw_front *front, int outer)
+{
+    int yes = 1, inner = mw_engine_connect();
+    bool tcp = setsockopt(outer, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0;
+    setsockopt(outer, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    struct relay *relay = inner >= 0 ? calloc(1, sizeof *relay) : NULL;
+    if (tcp)
+        acknowledge(outer);
+    if (relay && begin(front, relay, outer, inner, tcp))
+        return;
+    /* The mail server sees a milter that hangs up, and does what it is set to do then. */
+    close(outer);
+    if (inner >= 0)
+        close(inner);
+    free(relay);
+}
+
+static void take_connections(const struct mw_front *front, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        lead(front, fd);
+    else if (errno == EMFILE || errno == ENFILE)
+        usleep(PAUSE_US);
+}
+
+/* Both ends of a relay may be among the events: it is freed after the last of them. */
+static void handle(struct mw_front *front, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct source *source = events[i].data.ptr;
+        if (source->kind == LISTENER)
+            take_connections(front, source->fd);
+        else if (!source->end->relay->dead)
+            move(front, source->end->relay, events[i].events);
+    }
+    while (front->dead) {
+        struct relay *relay = front->dead;
+        front->dead = relay->next;
+        close_relay(relay);
+    }
+}
+
+static void *run(void *argument)
+{
+    struct mw_front *front = argument;
+    struct epoll_event events[EVENTS];
+    for (;;)
+        handle(front, events, epoll_wait(front->epoll, events, EVENTS, -1));
+    return NULL;
+}
+
+struct mw_front *mw_front_start(struct mw_error *error)
+{
+    struct mw_front *front = calloc(1, sizeof *front);
+    if (!front)
+        abort();
+    front->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (front->epoll < 0)
+        mw_fail_errno(error, "cannot wait for connections");
+    else if (mw_wake_thread(run, front, error) == 0)
+        return front;
+    free(front);
+    return NULL;
+}
+
+int mw_front_add(struct mw_front *front, const struct mw_listener *listener, struct mw_error *error)
+{
+    struct source *source = calloc(1, sizeof *source); /* for as long as the process lives */
+    if (!source)
+        abort();
+    *source = (struct source){LISTENER, listener->fd, NULL};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+    if (epoll_ctl(front->epoll, EPOLL_CTL_ADD, listener->fd, &event) == 0)
+        return 0;
+    free(source);
+    return mw_fail_errno(error, "cannot wait for connections to %s", listener->name);
+}
