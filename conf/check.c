@@ -91,8 +91,9 @@ static int check_reply(const char *text, const char *classes, struct mw_error *e
     if (failed == 0)
         failed = check_plain(text, "\n", error);
     if (failed == 0 && (words[0] == '\0' || isdigit((unsigned char)words[0])))
-        failed = mw_fail(error, MW_ERR_INPUT, "must be words, as in %s (${id})",
-                         classes[0] == '4' ? "451 4.7.1 try again later" : "550 5.7.1 refused");
+        failed =
+            mw_fail(error, MW_ERR_INPUT, "must be words, as in %s (${id})",
+                    strcmp(classes, "4") == 0 ? "451 4.7.1 try again later" : "550 5.7.1 refused");
     return failed != 0 ? failed : mw_template_check(text, mw_placeholders, error);
 }
 

@@ -8,10 +8,11 @@
 
 enum { V4_OFFSET = 12, V4_BITS = 96, ALL_BITS = 128 };
 
+static const unsigned char mapped[V4_OFFSET] = {[10] = 0xff, [11] = 0xff};
+
 /* The address in its 16-byte form; false when text is none. */
 static bool read_address(const char *text, unsigned char address[16], bool *v4)
 {
-    static const unsigned char mapped[V4_OFFSET] = {[10] = 0xff, [11] = 0xff};
     memcpy(address, mapped, sizeof mapped);
     *v4 = inet_pton(AF_INET, text, address + V4_OFFSET) == 1;
     return *v4 || inet_pton(AF_INET6, text, address) == 1;
@@ -77,6 +78,9 @@ bool mw_network_has(const struct mw_network *network, const char *address)
     if (strncasecmp(address, "IPv6:", 5) == 0)
         address += 5;
     if (!read_address(address, bytes, &v4))
+        return false;
+    /* ::/0 is all of IPv6 and nothing else. */
+    if (memcmp(bytes, mapped, sizeof mapped) == 0 && network->bits < V4_BITS)
         return false;
     clear_behind(bytes, network->bits);
     return memcmp(bytes, network->address, sizeof bytes) == 0;

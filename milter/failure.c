@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "worker/judge.h"
+
 #define OPTION(name) #name, offsetof(struct mw_config_failure, name)
 
 static const struct {
@@ -36,6 +38,9 @@ static const struct {
     {"limit.depth", MW_LIMITS},
     {"limit.unpack", MW_LIMITS},
     {"limit.errors", MW_LIMITS},
+    {"clamav.", MW_LIMITS},
+    {"scanner.time", MW_TIMED_OUT},
+    {"scanner.failed", MW_ENGINE_MISSING},
 };
 
 const char *mw_failure_name(enum mw_failure failure)
@@ -70,13 +75,9 @@ mw_failures mw_failures_of_report(const struct mw_report *report)
             if (strncmp(name, problems[j].beginning, strlen(problems[j].beginning)) == 0)
                 found |= mw_failure_bit(problems[j].failure);
     }
-    for (size_t i = 0; i < report->unscanned.count; i++) {
-        const char *reason = report->unscanned.items[i];
-        if (strstr(reason, "limit") || strstr(reason, "time was up"))
-            found |= mw_failure_bit(MW_LIMITS);
-        else if (found == 0)
+    for (size_t i = 0; i < report->unscanned.count; i++)
+        if (strcmp(report->unscanned.items[i], MW_NO_SCANNER) == 0)
             found |= mw_failure_bit(MW_ENGINE_MISSING);
-    }
     return found;
 }
 

@@ -34,7 +34,8 @@ const char *mw_failure_name(enum mw_failure failure);
 /* What failed when mw_pool_examine gave no report and this error. */
 enum mw_failure mw_failure_of_error(const struct mw_error *error);
 
-/* What a report says of itself: its errors and its reasons for being unscanned. */
+/* What a report says of itself, by the names of its errors. What is unscanned for
+ * another reason (a damaged archive) is no failure; its verdict says so. */
 mw_failures mw_failures_of_report(const struct mw_report *report);
 
 /* The action configured for one. Never MW_ACTION_ACCEPT. */

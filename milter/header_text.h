@@ -1,7 +1,8 @@
 /*
  * header_text: any text as the value of a header field. Whatever goes in, what comes
- * out is printable ASCII in lines of at most 78 characters (RFC 5322 section 2.1.1);
- * the only line breaks are "\n " before another word.
+ * out is printable ASCII in lines of at most 78 characters (RFC 5322 section 2.1.1; a
+ * first word of up to 60 is not broken for that). The only line breaks are "\n "
+ * before another word.
  */
 #ifndef MW_MILTER_HEADER_TEXT_H
 #define MW_MILTER_HEADER_TEXT_H

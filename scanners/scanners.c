@@ -236,9 +236,12 @@ static void run_one(const struct place *place, struct mw_scan_part *part,
 {
     struct mw_error error = {0};
     result->skipped = false;
-    if (place->scanner->scan(place->engine, part, result, &error) != 0)
+    if (place->scanner->scan(place->engine, part, result, &error) != 0) {
         result->unscanned =
             mw_arena_printf(result->report->arena, "%s: %s", place->scanner->name, error.text);
+        mw_report_problem(result->report, result->limits, "scanner.failed", part->path, "%s",
+                          result->unscanned);
+    }
     if (place->scanner->judges && !result->skipped)
         result->judged = true;
     if (result->attachment)
@@ -256,6 +259,8 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         int64_t start = clock_us();
         if (part->deadline_us > 0 && start > part->deadline_us) {
             result->unscanned = "the message's time was up";
+            mw_report_problem(result->report, result->limits, "scanner.time", part->path, "%s",
+                              result->unscanned);
             return;
         }
         run_one(place, part, result);

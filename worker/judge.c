@@ -134,7 +134,7 @@ void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
     judgement.facts.sender_new = -1;
     judgement.facts.deadline_us = deadline_us;
     if (!mw_scanners_any(scanners)) {
-        judgement.without = "no scanner is configured";
+        judgement.without = MW_NO_SCANNER;
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
     mw_scanners_engines(scanners, report->arena, &report->engines);

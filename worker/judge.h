@@ -7,6 +7,9 @@
 #include "core/report.h"
 #include "scanners/scanners.h"
 
+/* Why all of a message is unscanned when there is nothing to scan with. */
+#define MW_NO_SCANNER "no scanner is configured"
+
 /*
  * Scans each attachment, each text and the raw message, and fills findings and
  * verdicts. An attachment's verdict is the worst of its findings; unscanned when
