@@ -130,6 +130,10 @@ static json_t *metas_of(const YR_RULE *rule)
     return metas;
 }
 
+/* libyara keeps its matches unaligned, which is its business, not ours. */
+#define READS_MATCHES __attribute__((no_sanitize("alignment")))
+
+READS_MATCHES
 static json_t *match_of(struct mw_arena *arena, const YR_STRING *string, const YR_MATCH *match)
 {
     size_t size = (size_t)match->data_length < EXCERPT ? (size_t)match->data_length : EXCERPT;
@@ -140,6 +144,7 @@ static json_t *match_of(struct mw_arena *arena, const YR_STRING *string, const Y
                      mw_utf8_clean_line(arena, bytes, NULL));
 }
 
+READS_MATCHES
 static json_t *strings_of(struct mw_arena *arena, YR_SCAN_CONTEXT *context, const YR_RULE *rule)
 {
     json_t *strings = json_array();
