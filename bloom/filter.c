@@ -262,7 +262,12 @@ static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned 
         if (bits != 0)
             atomic_fetch_or_explicit(&into->words[layer][i], bits, memory_order_relaxed);
     }
-    mw_filter_count_add(into, layer, mw_filter_count(from, layer));
+    /* Nobody knows how many values both had: the bits tell. */
+    double estimate = values_for(&into->header.layer[layer].shape, (double)count_bits(into, layer));
+    uint64_t counted = mw_filter_count(into, layer), more = mw_filter_count(from, layer);
+    uint64_t both = (uint64_t)llround(estimate);
+    if (both > counted)
+        mw_filter_count_add(into, layer, both - counted < more ? both - counted : more);
     return 0;
 }
 

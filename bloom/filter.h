@@ -63,7 +63,7 @@ int mw_filter_sync(struct mw_filter *filter, struct mw_error *error);
 int mw_filter_failure(struct mw_filter *filter, struct mw_error *error);
 
 struct mw_filter_info {
-    uint64_t values;    /* added, as counted; after a merge at most */
+    uint64_t values;    /* added, as counted; after a merge, by the bits */
     uint64_t estimated; /* from the bits that are set */
     uint64_t capacity;
     double promised_rate, expected_rate; /* now, from the bits that are set */

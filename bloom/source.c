@@ -149,27 +149,28 @@ COLLECT(domain)
 static const struct {
     const char *name;
     enum mw_normal normal;
+    bool body; /* is in bodies and attachments */
     void (*collect)(const struct mw_report *report, struct basket *basket);
 } sources[] = {
-    {"from", MW_NORMAL_ADDRESS, from},
-    {"reply-to", MW_NORMAL_ADDRESS, reply_to},
-    {"sender", MW_NORMAL_ADDRESS, sender},
-    {"return-path", MW_NORMAL_ADDRESS, return_path},
-    {"to", MW_NORMAL_ADDRESS, to},
-    {"cc", MW_NORMAL_ADDRESS, cc},
-    {"envelope-from", MW_NORMAL_ADDRESS, envelope_from},
-    {"envelope-to", MW_NORMAL_ADDRESS, envelope_to},
-    {"sender-domain", MW_NORMAL_DOMAIN, sender_domain},
-    {"envelope-domain", MW_NORMAL_DOMAIN, envelope_domain},
-    {"client", MW_NORMAL_CASELESS, client},
-    {"client-name", MW_NORMAL_DOMAIN, client_name},
-    {"helo", MW_NORMAL_DOMAIN, helo},
-    {"message-id", MW_NORMAL_TEXT, message_id},
-    {"attachment-sha256", MW_NORMAL_CASELESS, attachment_sha256},
-    {"filename", MW_NORMAL_CASELESS, filename},
-    {"url", MW_NORMAL_TEXT, url},
-    {"url-host", MW_NORMAL_DOMAIN, url_host},
-    {"domain", MW_NORMAL_DOMAIN, domain},
+    {"from", MW_NORMAL_ADDRESS, false, from},
+    {"reply-to", MW_NORMAL_ADDRESS, false, reply_to},
+    {"sender", MW_NORMAL_ADDRESS, false, sender},
+    {"return-path", MW_NORMAL_ADDRESS, false, return_path},
+    {"to", MW_NORMAL_ADDRESS, false, to},
+    {"cc", MW_NORMAL_ADDRESS, false, cc},
+    {"envelope-from", MW_NORMAL_ADDRESS, false, envelope_from},
+    {"envelope-to", MW_NORMAL_ADDRESS, false, envelope_to},
+    {"sender-domain", MW_NORMAL_DOMAIN, false, sender_domain},
+    {"envelope-domain", MW_NORMAL_DOMAIN, false, envelope_domain},
+    {"client", MW_NORMAL_CASELESS, false, client},
+    {"client-name", MW_NORMAL_DOMAIN, false, client_name},
+    {"helo", MW_NORMAL_DOMAIN, false, helo},
+    {"message-id", MW_NORMAL_TEXT, false, message_id},
+    {"attachment-sha256", MW_NORMAL_CASELESS, true, attachment_sha256},
+    {"filename", MW_NORMAL_CASELESS, true, filename},
+    {"url", MW_NORMAL_TEXT, true, url},
+    {"url-host", MW_NORMAL_DOMAIN, true, url_host},
+    {"domain", MW_NORMAL_DOMAIN, true, domain},
 };
 enum { SOURCES = sizeof sources / sizeof *sources, HEADER = SOURCES };
 
@@ -220,6 +221,11 @@ int mw_source_find(struct mw_source *source, const char *name, struct mw_error *
 enum mw_normal mw_source_normal(const struct mw_source *source)
 {
     return source->kind == HEADER ? MW_NORMAL_TEXT : sources[source->kind].normal;
+}
+
+bool mw_source_needs_body(const struct mw_source *source)
+{
+    return source->kind != HEADER && sources[source->kind].body;
 }
 
 void mw_source_collect(const struct mw_source *source, const struct mw_report *report,

@@ -19,6 +19,9 @@ int mw_source_find(struct mw_source *source, const char *name, struct mw_error *
 /* The form in which values of the source are remembered. */
 enum mw_normal mw_source_normal(const struct mw_source *source);
 
+/* Whether values come from more than a message's header fields. */
+bool mw_source_needs_body(const struct mw_source *source);
+
 /* Appends the source's values in the report, as they stand there. What is not in the
  * report itself is allocated from arena. */
 void mw_source_collect(const struct mw_source *source, const struct mw_report *report,

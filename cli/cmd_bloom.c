@@ -1,56 +1,73 @@
 /* mailwitness bloom: making, teaching and looking after filters. */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bloom/filter.h"
-#include "bloom/normal.h"
+#include "bloom/tracked.h"
+#include "cli/bloom_info.h"
 #include "cli/command.h"
-#include "cli/values.h"
+#include "cli/configured.h"
+#include "cli/teach.h"
 
 static const char usage[] =
     "usage: mailwitness bloom create [--capacity N] [--fp-rate R] FILE\n"
-    "       mailwitness bloom add [--as KIND] FILE [LIST|-]...\n"
+    "       mailwitness bloom add [OPTION]... FILE [LIST|MBOX|MAILDIR|-]...\n"
+    "       mailwitness bloom add [OPTION]... --filter NAME [LIST|MBOX|MAILDIR|-]...\n"
     "       mailwitness bloom merge OUT IN...\n"
     "       mailwitness bloom info [--json] FILE...\n"
     "       mailwitness bloom verify FILE...\n"
-    "       mailwitness bloom rebuild [--capacity N] [--fp-rate R] [--as KIND] OUT LIST...\n"
+    "       mailwitness bloom rebuild [--capacity N] [--fp-rate R] [OPTION]... OUT\n"
+    "                         LIST|MBOX|MAILDIR|-...\n"
     "\n"
     "Looks after the filters that remember what was ever seen.\n"
     "\n"
-    "  create   makes an empty filter for N values (50000000) of which R (0.001) of\n"
-    "           those never seen are taken for seen; its space is reserved at once\n"
-    "  add      teaches it values, one a line; those it had are counted apart\n"
-    "  merge    makes OUT from the first IN and adds the others; all of one shape\n"
-    "  info     tells values, fill, expected rate, size and layers\n"
-    "  verify   checks that files are sound; exits 1 when one is not\n"
-    "  rebuild  makes OUT, of another capacity, from lists of values\n"
+    "  create   makes an empty filter for N values (50m) of which R (0.001) of those\n"
+    "           never seen are taken for seen; its space is reserved at once\n"
+    "  add      teaches it values: lines of a list (standard input when none is named),\n"
+    "           or what messages show in a mailbox, a Maildir or any folder of mail\n"
+    "  merge    makes OUT with all that the INs know; they must be of one shape\n"
+    "  info     tells values, fill, expected rate, size, layers and last flush\n"
+    "  verify   checks that files are sound\n"
+    "  rebuild  makes OUT, of another capacity, from lists or mail\n"
     "\n"
-    "  --as KIND  how to read values: address (default), domain, text\n"
-    "  --help     this text\n";
+    "  --filter NAME     a filter of the configuration: its file, which is made when it\n"
+    "                    is not there, its source and its form of values\n"
+    "  --config FILE     the configuration (default: " MW_CONFIG_FILE ")\n"
+    "  --source SOURCE   what is taken from messages, and so the form of values: from\n"
+    "                    (default), envelope-from, sender-domain, filename, url-host ...\n"
+    "  --as KIND         the form of values: address, domain, caseless, text\n"
+    "  --strip-plus-tag  user+tag@domain is user@domain\n"
+    "  --list, --mail    what inputs are, where it cannot be told from how they begin\n"
+    "  --json            one JSON object a file\n"
+    "  --help            this text\n"
+    "\n"
+    "Exit status: 0 done, 1 verify found a file that is not sound, 2 an error.\n";
 
 static const struct option long_options[] = {
     {"capacity", required_argument, NULL, 'c'}, {"fp-rate", required_argument, NULL, 'r'},
-    {"as", required_argument, NULL, 'a'},       {"json", no_argument, NULL, 'j'},
+    {"filter", required_argument, NULL, 'f'},   {"config", required_argument, NULL, 'C'},
+    {"source", required_argument, NULL, 's'},   {"as", required_argument, NULL, 'a'},
+    {"strip-plus-tag", no_argument, NULL, 'p'}, {"list", no_argument, NULL, 'L'},
+    {"mail", no_argument, NULL, 'M'},           {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
+
+enum { SYNC_MS = 5000 };
 
 struct bloom {
     const struct mw_command *command;
     uint64_t capacity;
     double fp_rate;
-    enum mw_normal kind;
+    const char *filter_name, *config_file, *source_name;
+    int kind; /* enum mw_normal; -1: as the source */
     bool json;
+    struct mw_teach_settings teach;
     struct mw_filter *filter;
-    uint64_t added, known;
-    bool progress;
+    int status;
     int count;    /* of what is named on the command line, */
     char **names; /* behind the subcommand */
 };
@@ -62,79 +79,126 @@ static int fail(const struct bloom *bloom, const struct mw_error *error)
 
 static int create(struct bloom *bloom)
 {
-    struct mw_error error = {0};
-    if (mw_filter_create(bloom->names[0], bloom->capacity, bloom->fp_rate, &error) != 0)
-        return fail(bloom, &error);
+    int status = MW_EXIT_OK;
+    for (int i = 0; i < bloom->count; i++) {
+        struct mw_error error = {0};
+        if (mw_filter_create(bloom->names[i], bloom->capacity, bloom->fp_rate, &error) != 0)
+            status = fail(bloom, &error);
+    }
+    return status;
+}
+
+/* --- teaching -------------------------------------------------------------------------- */
+
+static void failed(void *user, const struct mw_error *error)
+{
+    struct bloom *bloom = user;
+    if (bloom->teach.progress)
+        fputs("\r\033[K", stderr);
+    bloom->status = fail(bloom, error);
+}
+
+/* Takes over what the configuration says of --filter; *file is its file. */
+static int take_configured(struct bloom *bloom, const char **file)
+{
+    const struct mw_tracked_settings *settings =
+        mw_configured_filter(bloom->command, bloom->teach.config, bloom->filter_name);
+    if (!settings)
+        return MW_EXIT_ERROR;
+    *file = settings->file;
+    bloom->capacity = settings->capacity;
+    bloom->fp_rate = settings->fp_rate;
+    bloom->teach.strip_plus_tag = settings->strip_plus_tag;
+    if (!bloom->source_name)
+        bloom->source_name = settings->source;
     return MW_EXIT_OK;
 }
 
-static int take(void *user, const char *value)
+/* How values are taken and read. */
+static int settle_source(struct bloom *bloom)
 {
-    struct bloom *bloom = user;
     struct mw_error error = {0};
-    struct mw_arena *arena = mw_arena_new();
-    const char *normal = mw_normalise(arena, bloom->kind, value, false);
-    bool is_new = false;
-    int result = mw_filter_add(bloom->filter, mw_bytes_of(normal), &is_new, &error);
-    mw_arena_free(arena);
-    /* Without room to grow the values are still taken. */
-    if (result != 0 && result != MW_ERR_LIMIT)
-        return mw_command_fail(bloom->command, "%s", error.text);
-    if (is_new)
-        bloom->added++;
-    else
-        bloom->known++;
-    uint64_t taken = bloom->added + bloom->known;
-    if (bloom->progress && taken % 65536 == 0)
-        fprintf(stderr, "\r\033[K%" PRIu64 " values", taken);
-    return 0;
+    if (mw_source_find(&bloom->teach.source, bloom->source_name ? bloom->source_name : "from",
+                       &error) != 0)
+        return mw_command_fail(bloom->command, "--source: %s", error.text);
+    bloom->teach.normal =
+        bloom->kind >= 0 ? (enum mw_normal)bloom->kind : mw_source_normal(&bloom->teach.source);
+    bloom->teach.progress = isatty(STDERR_FILENO);
+    bloom->teach.user = bloom;
+    bloom->teach.failed = failed;
+    return MW_EXIT_OK;
 }
 
-static int teach(struct bloom *bloom, const char *path, int count, char **lists)
+static int open_filter(struct bloom *bloom, const char *file)
+{
+    struct mw_error error = {0};
+    bloom->filter = mw_filter_open(file, MW_FILTER_WRITE, SYNC_MS, &error);
+    if (!bloom->filter && error.code == MW_ERR_MISSING && bloom->filter_name &&
+        mw_filter_create(file, bloom->capacity, bloom->fp_rate, &error) == 0)
+        bloom->filter = mw_filter_open(file, MW_FILTER_WRITE, SYNC_MS, &error);
+    return bloom->filter ? MW_EXIT_OK : fail(bloom, &error);
+}
+
+static int teach(struct bloom *bloom, const char *file, char **inputs, int count)
 {
     static char standard_input[] = "-";
     char *only[] = {standard_input};
     struct mw_error error = {0};
-    bloom->filter = mw_filter_open(path, MW_FILTER_WRITE, 5000, &error);
-    if (!bloom->filter)
+    /* Workers start before the filter does, whose flushing is a thread. */
+    struct mw_teach *teach =
+        mw_teach_new(&bloom->teach, count > 0 ? inputs : only, count > 0 ? count : 1, &error);
+    if (!teach)
         return fail(bloom, &error);
-    bloom->progress = isatty(STDERR_FILENO);
-    if (count == 0) {
-        lists = only;
-        count = 1;
+    if (open_filter(bloom, file) != MW_EXIT_OK) {
+        mw_teach_free(teach);
+        return MW_EXIT_ERROR;
     }
-    for (int i = 0; i < count; i++) {
-        int result = mw_values_read(lists[i], take, bloom, &error);
-        if (result < 0)
-            return fail(bloom, &error);
-        if (result > 0)
-            return result;
-    }
-    if (bloom->progress)
-        fputs("\r\033[K", stderr);
-    if (mw_filter_sync(bloom->filter, &error) != 0)
-        return fail(bloom, &error);
-    printf("%llu values added, %llu were there already\n", (unsigned long long)bloom->added,
-           (unsigned long long)bloom->known);
-    return MW_EXIT_OK;
+    mw_teach_run(teach, bloom->filter);
+    struct mw_teach_sum sum = mw_teach_sum(teach);
+    mw_teach_free(teach);
+    if (sum.messages > 0)
+        printf("%llu messages read: ", (unsigned long long)sum.messages);
+    printf("%llu values added, %llu were there already\n", (unsigned long long)sum.added,
+           (unsigned long long)sum.known);
+    return bloom->status;
 }
 
 static int add(struct bloom *bloom)
 {
-    return teach(bloom, bloom->names[0], bloom->count - 1, bloom->names + 1);
+    const char *file = NULL;
+    bloom->teach.config = mw_configured(bloom->command, bloom->config_file);
+    if (!bloom->teach.config)
+        return MW_EXIT_ERROR;
+    if (bloom->filter_name && take_configured(bloom, &file) != MW_EXIT_OK)
+        return MW_EXIT_ERROR;
+    if (!file && bloom->count == 0)
+        return mw_command_fail(bloom->command, "add: name the filter's file, or --filter NAME");
+    int skip = file ? 0 : 1;
+    if (settle_source(bloom) != MW_EXIT_OK)
+        return MW_EXIT_ERROR;
+    return teach(bloom, file ? file : bloom->names[0], bloom->names + skip, bloom->count - skip);
 }
 
 static int rebuild(struct bloom *bloom)
 {
-    int status = create(bloom);
-    return status == MW_EXIT_OK ? add(bloom) : status;
+    struct mw_error error = {0};
+    bloom->filter_name = NULL;
+    if (mw_filter_create(bloom->names[0], bloom->capacity, bloom->fp_rate, &error) != 0)
+        return fail(bloom, &error);
+    int status = add(bloom);
+    /* What lacks something it should know is not left for somebody to use. */
+    if (status != MW_EXIT_OK)
+        unlink(bloom->names[0]);
+    return status;
 }
 
-static int merge_one(struct bloom *bloom, struct mw_filter *into, const char *path)
+/* --- merging --------------------------------------------------------------------------- */
+
+static int merge_one(struct bloom *bloom, const char *path)
 {
     struct mw_error error = {0};
     struct mw_filter *from = mw_filter_open(path, MW_FILTER_READ, 0, &error);
-    int result = from ? mw_filter_merge(into, from, &error) : MW_ERR_INPUT;
+    int result = from ? mw_filter_merge(bloom->filter, from, &error) : MW_ERR_INPUT;
     mw_filter_close(from);
     return result == 0 ? MW_EXIT_OK : fail(bloom, &error);
 }
@@ -146,151 +210,133 @@ static int merge(struct bloom *bloom)
     struct mw_filter *first = mw_filter_open(bloom->names[1], MW_FILTER_READ, 0, &error);
     if (!first)
         return fail(bloom, &error);
-    mw_filter_get_info(first, &info);
+    mw_filter_get_counts(first, &info);
     mw_filter_close(first);
     if (mw_filter_create(bloom->names[0], info.capacity, info.promised_rate, &error) != 0)
         return fail(bloom, &error);
-    bloom->filter = mw_filter_open(bloom->names[0], MW_FILTER_WRITE, 5000, &error);
-    if (!bloom->filter)
-        return fail(bloom, &error);
-    int status = MW_EXIT_OK;
+    bloom->filter = mw_filter_open(bloom->names[0], MW_FILTER_WRITE, SYNC_MS, &error);
+    int status = bloom->filter ? MW_EXIT_OK : fail(bloom, &error);
     for (int i = 1; i < bloom->count && status == MW_EXIT_OK; i++)
-        status = merge_one(bloom, bloom->filter, bloom->names[i]);
+        status = merge_one(bloom, bloom->names[i]);
     if (status != MW_EXIT_OK)
         unlink(bloom->names[0]);
     return status;
 }
 
-static void print_info(const struct bloom *bloom, const char *path,
-                       const struct mw_filter_info *info)
-{
-    if (bloom->json) {
-        json_t *line =
-            json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:i, s:I, s:I, s:b}", "file", path,
-                      "values", (json_int_t)info->values, "estimated", (json_int_t)info->estimated,
-                      "capacity", (json_int_t)info->capacity, "promised_rate", info->promised_rate,
-                      "expected_rate", info->expected_rate, "fill", info->fill, "layers",
-                      (int)info->layers, "file_size", (json_int_t)info->file_size, "created",
-                      (json_int_t)info->created, "damaged", info->damaged);
-        char *text = json_dumps(line, JSON_COMPACT);
-        puts(text ? text : "null");
-        free(text);
-        json_decref(line);
-        return;
-    }
-    printf("%s\n", path);
-    printf("  values         %llu (from the bits: %llu) of %llu\n",
-           (unsigned long long)info->values, (unsigned long long)info->estimated,
-           (unsigned long long)info->capacity);
-    printf("  false positives %.3g expected now, %.3g promised\n", info->expected_rate,
-           info->promised_rate);
-    printf("  bits set       %.1f %%\n", info->fill * 100);
-    printf("  size           %.1f MiB in %u layer%s\n", (double)info->file_size / 1048576,
-           info->layers, info->layers == 1 ? "" : "s");
-    if (info->damaged)
-        puts("  one copy of the header is damaged: it is mended at the next opening for writing");
-}
+/* --- looking --------------------------------------------------------------------------- */
 
-static int info_of(struct bloom *bloom)
+static int info(struct bloom *bloom)
 {
     int status = MW_EXIT_OK;
     for (int i = 0; i < bloom->count; i++) {
         struct mw_error error = {0};
-        struct mw_filter_info info;
-        struct mw_filter *filter = mw_filter_open(bloom->names[i], MW_FILTER_READ, 0, &error);
-        if (!filter) {
+        if (mw_bloom_info_print(bloom->names[i], bloom->json, &error) != 0)
             status = fail(bloom, &error);
-            continue;
-        }
-        mw_filter_get_info(filter, &info);
-        print_info(bloom, bloom->names[i], &info);
-        mw_filter_close(filter);
     }
     return status;
 }
 
-/* A sound header, and bits that fit the number of values counted. */
 static int verify(struct bloom *bloom)
 {
     int status = MW_EXIT_OK;
     for (int i = 0; i < bloom->count; i++) {
         struct mw_error error = {0};
-        struct mw_filter_info info;
-        struct mw_filter *filter = mw_filter_open(bloom->names[i], MW_FILTER_READ, 0, &error);
-        if (!filter) {
-            printf("%s\n", error.text);
-            status = MW_EXIT_FOUND;
-            continue;
+        int result = mw_bloom_info_verify(bloom->names[i], &error);
+        if (result == 0) {
+            printf("%s: sound\n", bloom->names[i]);
+        } else if (result == MW_ERR_FORMAT) {
+            puts(error.text);
+            status = status == MW_EXIT_OK ? MW_EXIT_FOUND : status;
+        } else {
+            status = fail(bloom, &error);
         }
-        mw_filter_get_info(filter, &info);
-        mw_filter_close(filter);
-        double off = fabs((double)info.estimated - (double)info.values);
-        bool fits = off <= (double)info.values * 0.05 + 100;
-        if (!fits || info.damaged)
-            status = MW_EXIT_FOUND;
-        printf("%s: %s\n", bloom->names[i],
-               info.damaged ? "one copy of the header is damaged"
-               : fits       ? "sound"
-                            : "bits and values do not fit each other (merged, or damaged)");
     }
     return status;
 }
+
+/* --- the command line ------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int least;
     int (*run)(struct bloom *bloom);
+    const char *needs;
 } subcommands[] = {
-    {"create", 1, create}, {"add", 1, add},       {"merge", 2, merge},
-    {"info", 1, info_of},  {"verify", 1, verify}, {"rebuild", 2, rebuild},
+    {"create", 1, create, "a file"},
+    {"add", 0, add, NULL},
+    {"merge", 2, merge, "a file to make and files to merge"},
+    {"info", 1, info, "a file"},
+    {"verify", 1, verify, "a file"},
+    {"rebuild", 2, rebuild, "a file to make and lists or mail to make it from"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
+/* A number above 0, with k, m or g for thousands, millions and so on. */
 static int number_option(const struct bloom *bloom, const char *name, const char *text,
                          double *value)
 {
+    static const char units[] = "kmg";
     char *end;
     errno = 0;
     *value = strtod(text, &end);
-    if (errno != 0 || end == text || *end != '\0' || !(*value > 0))
+    const char *unit = end != text && *end ? strchr(units, *end) : NULL;
+    for (int i = 0; unit && i <= unit - units; i++)
+        *value *= 1000;
+    if (errno != 0 || end == text || end[unit ? 1 : 0] != '\0' || !(*value > 0))
         return mw_command_fail(bloom->command, "%s: '%s' is no number above 0", name, text);
     return 0;
 }
 
-static int parse(struct bloom *bloom, int argc, char **argv)
+static int kind_option(struct bloom *bloom, const char *text)
 {
-    double number;
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
-        int kind, status = 0;
-        switch (c) {
-        case 'c':
-            status = number_option(bloom, "--capacity", optarg, &number);
-            bloom->capacity = status == 0 && number < 1e13 ? (uint64_t)number : 0;
-            break;
-        case 'r':
-            status = number_option(bloom, "--fp-rate", optarg, &bloom->fp_rate);
-            break;
-        case 'a':
-            kind = mw_normal_from_name(optarg);
-            if (kind < 0)
-                return mw_command_fail(bloom->command,
-                                       "--as: '%s' is none of address, domain, text", optarg);
-            bloom->kind = (enum mw_normal)kind;
-            break;
-        case 'j':
-            bloom->json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return -1;
-        default:
-            return mw_command_bad_option(bloom->command, argv, long_options);
-        }
-        if (status != 0)
-            return status;
+    bloom->kind = mw_normal_from_name(text);
+    if (bloom->kind >= 0)
+        return 0;
+    return mw_command_fail(bloom->command, "--as: '%s' is none of address, domain, caseless, text",
+                           text);
+}
+
+/* One option; 0, -1 to end well, or an exit status. */
+static int set_option(struct bloom *bloom, int option, char **argv)
+{
+    double number = 0;
+    int status = 0;
+    switch (option) {
+    case 'c':
+        status = number_option(bloom, "--capacity", optarg, &number);
+        bloom->capacity = number < 1e13 ? (uint64_t)number : 0;
+        return status;
+    case 'r':
+        return number_option(bloom, "--fp-rate", optarg, &bloom->fp_rate);
+    case 'f':
+        bloom->filter_name = optarg;
+        return 0;
+    case 'C':
+        bloom->config_file = optarg;
+        return 0;
+    case 's':
+        bloom->source_name = optarg;
+        return 0;
+    case 'a':
+        return kind_option(bloom, optarg);
+    case 'p':
+        bloom->teach.strip_plus_tag = true;
+        return 0;
+    case 'L':
+        bloom->teach.kind = MW_TEACH_LIST;
+        return 0;
+    case 'M':
+        bloom->teach.kind = MW_TEACH_MAIL;
+        return 0;
+    case 'j':
+        bloom->json = true;
+        return 0;
+    case 'h':
+        fputs(usage, stdout);
+        return -1;
+    default:
+        return mw_command_bad_option(bloom->command, argv, long_options);
     }
-    return 0;
 }
 
 static int dispatch(struct bloom *bloom, const char *name)
@@ -302,7 +348,7 @@ static int dispatch(struct bloom *bloom, const char *name)
             continue;
         if (bloom->count < subcommands[i].least)
             return mw_command_fail(bloom->command, "%s: needs %s; see 'mailwitness help bloom'",
-                                   name, subcommands[i].least == 1 ? "a file" : "two files");
+                                   name, subcommands[i].needs);
         return subcommands[i].run(bloom);
     }
     const char *near = mw_suggest(name, names, SUBCOMMANDS);
@@ -315,16 +361,20 @@ static int dispatch(struct bloom *bloom, const char *name)
 
 static int run(const struct mw_command *command, int argc, char **argv)
 {
-    struct bloom bloom = {.command = command, .capacity = 50000000, .fp_rate = 0.001};
-    int status = parse(&bloom, argc, argv);
-    if (status != 0)
-        return status < 0 ? MW_EXIT_OK : status;
+    struct bloom bloom = {.command = command, .capacity = 50000000, .fp_rate = 0.001, .kind = -1};
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+        int status = set_option(&bloom, c, argv);
+        if (status != 0)
+            return status < 0 ? MW_EXIT_OK : status;
+    }
     if (optind == argc)
         return mw_command_fail(command, "name a subcommand; see 'mailwitness help bloom'");
     bloom.count = argc - optind - 1;
     bloom.names = argv + optind + 1;
-    status = dispatch(&bloom, argv[optind]);
+    int status = dispatch(&bloom, argv[optind]);
     mw_filter_close(bloom.filter);
+    mw_config_free(bloom.teach.config);
     return status;
 }
 

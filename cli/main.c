@@ -61,7 +61,7 @@ static int unknown(const char *name)
 
 static int finish_output(int status)
 {
-    if (fflush(stdout) != 0)
+    if (fflush(stdout) != 0 || ferror(stdout))
         return mw_command_fail(NULL, "cannot write the output");
     return status;
 }
@@ -106,5 +106,5 @@ int main(int argc, char **argv)
     const struct mw_command *command = find(name);
     if (!command)
         return unknown(name);
-    return command->run(command, argc - 1, argv + 1);
+    return finish_output(command->run(command, argc - 1, argv + 1));
 }

@@ -1,6 +1,7 @@
-/* values: getline(3), and where filters lie. */
+/* values: getline(3). */
 #include "cli/values.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,9 +28,4 @@ int mw_values_read(const char *path, int (*take)(void *user, const char *value),
     if (!standard)
         fclose(file);
     return result;
-}
-
-const char *mw_filter_path(struct mw_arena *arena, const char *folder, const char *name)
-{
-    return strchr(name, '/') ? name : mw_arena_printf(arena, "%s/%s.filter", folder, name);
 }

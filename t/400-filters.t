@@ -61,6 +61,82 @@ ok($status == 2 && $text =~ /differ in capacity/ && !-e "$dir/no.filter", 'other
 ($text) = run(q{}, qw(bloom info --json), $file);
 my $info = decode_json($text);
 is_deeply([@{$info}{qw(values capacity layers damaged)}], [2, 1000, 1, JSON::PP::false], 'info tells what is in a filter');
+ok($info->{size_on_disk} > 0 && $info->{synced} =~ /^\d{4}-\d\d-\d\dT/, 'its size on disk and when it was flushed last');
+($text) = run(q{}, qw(bloom info), $file);
+like($text, qr/values +2 .*\n.*expected now.*\n.*\n +size .*1 layer\n.*\n +last flush +20/, 'and people are told the same');
+($text, $status) = run(q{}, qw(bloom verify), "$dir/all.filter");
+ok($status == 0 && $text =~ /: sound$/, 'what was merged verifies');
+($text) = run(q{}, qw(bloom info --json), "$dir/all.filter");
+is(decode_json($text)->{values}, 3, '... and counts values that both knew once');
+($text, $status) = run(q{}, qw(bloom info), $file, '/nonexistent/x');
+ok($status == 2 && $text =~ /values/ && $text =~ m{/nonexistent/x}, 'a file that is not there is named, the others told, exit 2');
+($text, $status) = run(q{}, qw(bloom verify /nonexistent/x));
+is($status, 2, '... also when verifying');
+
+# A filter of the configuration, by its name.
+sub write_file {
+    my ($path, $content) = @_;
+    open my $out, '>', $path or die $!;
+    print {$out} $content;
+    close $out or die $!;
+    return $path;
+}
+my $conf = write_file("$dir/test.conf", <<"END");
+filter: {
+  people: { source = "from"; file = "$dir/people.filter"; capacity = 5000; strip_plus_tag = true; };
+  files: { source = "filename"; file = "$dir/files.filter"; capacity = 5000; };
+};
+END
+sub message {
+    my ($from, $name) = @_;
+    return "From: $from\nTo: office\@example.org\nSubject: x\nMIME-Version: 1.0\n"
+        . "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nText of From: nobody\@example.org\n--b\n"
+        . "Content-Type: application/pdf; name=\"$name\"\nContent-Disposition: attachment\n\nx\n--b--\n";
+}
+my $maildir = "$dir/Maildir";
+mkdir $_ for $maildir, map { "$maildir/$_" } qw(cur new tmp);
+write_file("$maildir/cur/1:2,S", message('Ana <ANA+list@Example.com>', 'Invoice.PDF'));
+write_file("$maildir/new/2", message('=?utf-8?q?B=C3=B6b?= <bob@example.com>', 'other.pdf'));
+write_file("$maildir/tmp/3", message('unfinished@example.com', 'x.pdf'));
+my $mbox = write_file("$dir/box", join "\n", map { "From x\@example.net Tue Nov  3 09:15:00 2026\n" . message("writer$_\@example.net", 'invoice.pdf') } 1 .. 40);
+($text, $status) = run(q{}, qw(bloom add --config), $conf, qw(--filter people), $maildir, $mbox);
+is("$status $text", "0 42 messages read: 42 values added, 0 were there already\n", 'old mail teaches a filter of the configuration, which is made for it');
+($text, $status) = run(q{}, qw(seen --config), $conf, qw(--filter people ana@example.com BOB@example.com Writer40@EXAMPLE.net));
+is($status, 0, 'senders in a Maildir and an mbox are known by its name') or diag($text);
+($text, $status) = run(q{}, qw(seen --config), $conf, qw(--filter people unfinished@example.com nobody@example.org office@example.org));
+is(scalar(() = $text =~ /never seen/g), 3, 'mail not delivered yet, texts and recipients are not') or diag($text);
+($text, $status) = run(q{}, qw(bloom add --config), $conf, qw(--filter files), $maildir, $mbox);
+is("$status $text", "0 42 messages read: 2 values added, 40 were there already\n", 'a source in attachments is taken from them');
+($text, $status) = run(q{}, qw(seen --config), $conf, qw(--filter files INVOICE.pdf other.PDF));
+is($status, 0, 'its values are looked up in its form');
+($text, $status) = run(q{}, qw(seen --config), $conf, qw(--filter poeple x));
+ok($status == 2 && $text =~ /no filter 'poeple'; did you mean 'people'/, 'a filter that is not configured gets the nearest name');
+($text, $status) = run(q{}, qw(seen --config /nonexistent/c x));
+ok($status == 2 && $text =~ m{/nonexistent/c: No such file}, 'a configuration that is not there is named');
+run(q{}, qw(bloom create --capacity 5k), "$dir/d.filter");
+($text, $status) = run(q{}, qw(bloom add --source sender-domain), "$dir/d.filter", $mbox, "$dir/absent", write_file("$dir/list", "b\xc3\xbccher.example\n"));
+ok($status == 2 && $text =~ m{/absent} && $text =~ /^40 messages read: 2 values added, 39 were/m, 'what cannot be read is named, the rest is done') or diag($text);
+($text, $status) = run(message('carol@example.net', 'x'), qw(bloom add), "$dir/d.filter");
+ok($status == 2 && $text =~ /begins as mail does: say --mail/, 'mail is not taken for a list of its lines');
+($text, $status) = run(message('carol@example.net', 'x'), qw(bloom add --mail), "$dir/d.filter", '-');
+is($text, "1 messages read: 1 values added, 0 were there already\n", 'but for mail, when that is said');
+($text, $status) = run(q{}, qw(bloom add --source form), "$dir/d.filter");
+ok($status == 2 && $text =~ /--source: 'form' is no source; did you mean 'from'/, 'a wrong source gets the nearest');
+
+# Rebuilding.
+my $list = write_file("$dir/many", join q{}, map { "value$_\@example.com\n" } 1 .. 3000);
+($text, $status) = run(q{}, qw(bloom rebuild --capacity 100), "$dir/r.filter", $list);
+is($status, 0, 'a filter is rebuilt from a list');
+($text, $status) = run(q{}, qw(seen --filter), "$dir/r.filter", '--file', $list);
+is($status, 0, '... and knows all of it, layers and all');
+($text, $status) = run(q{}, qw(bloom rebuild), "$dir/s.filter", $list, "$dir/absent");
+ok($status == 2 && !-e "$dir/s.filter", 'nothing that lacks a list is left behind');
+SKIP: {
+    open my $full, '>', '/dev/full' or skip 'no /dev/full here', 1;
+    close $full;
+    my $said = qx($mailwitness seen --filter $dir/r.filter --file $list 2>&1 >/dev/full);
+    is($? >> 8, 2, 'answers that cannot be written are an error') or diag($said);
+}
 ($text, $status) = run(q{}, qw(bloom verify), $file);
 ok($status == 0 && $text =~ /: sound$/, 'a sound filter verifies');
 truncate $file, 13000;
