@@ -57,6 +57,7 @@ struct options {
     bool in_process;
     struct mw_config *config; /* with what the command line changes in it */
     struct mw_pool_settings pool;
+    struct mw_runner_settings runner; /* of a scan in this process */
 };
 
 /* The command under way. */
@@ -66,7 +67,6 @@ struct scan {
     struct mw_witness *witness; /* in this process, or */
     struct mw_pool *pool;       /* in workers, */
     struct mw_lanes *lanes;     /* asked by as many threads */
-    const char *scratch;        /* folder of the workers, or NULL */
     struct mw_id_source *ids;
     FILE *out; /* standard output as the command was given it */
     struct mw_printer printer;
@@ -134,6 +134,9 @@ static int load_config(const struct mw_command *command, struct options *options
     for (size_t i = 0; i < mistakes.count; i++)
         mw_command_fail(command, "%s", mistakes.items[i]);
     mw_arena_free(arena);
+    /* Without a configuration no file of this host plays a part. */
+    if (options->config && !path)
+        options->config->filters.count = 0;
     return options->config ? 0 : MW_EXIT_ERROR;
 }
 
@@ -374,23 +377,6 @@ static int start_workers(struct scan *scan, struct mw_error *error)
     return scan->lanes ? 0 : error->code;
 }
 
-/* Where ClamAV may keep what it unpacks: memory where there is some, and a folder
- * that only workers write to. */
-static int make_scratch(struct scan *scan, struct mw_error *error)
-{
-    static const char *const places[] = {"/dev/shm", "/tmp"};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "%s/mailwitness-XXXXXX", places[i]);
-        if (!mkdtemp(path))
-            continue;
-        scan->scratch = mw_arena_dup(scan->options.config->arena, path);
-        scan->options.config->workers.scratch = scan->scratch;
-        return mw_sandbox_give_folder(path, scan->options.config->workers.user, error);
-    }
-    return mw_fail_errno(error, "cannot make a scratch folder in /tmp");
-}
-
 static void print_warnings(char *text)
 {
     char *rest = NULL;
@@ -401,7 +387,7 @@ static void print_warnings(char *text)
 
 static int start_in_process(struct scan *scan, struct mw_error *error)
 {
-    mw_setup_pool(scan->options.config, &scan->options.pool);
+    mw_setup_in_process(scan->options.config, &scan->options.pool, &scan->options.runner);
     scan->witness = mw_witness_new(&scan->options.pool.crew.witness, error);
     if (!scan->witness)
         return error->code;
@@ -415,10 +401,7 @@ static int start_engines(struct scan *scan, struct mw_error *error)
 {
     if (scan->options.in_process)
         return start_in_process(scan, error);
-    const struct mw_config *config = scan->options.config;
-    if (config->scan.clamav.database && !config->workers.scratch && make_scratch(scan, error) != 0)
-        return error->code;
-    mw_setup_pool(config, &scan->options.pool);
+    mw_setup_pool(scan->options.config, &scan->options.pool);
     if (start_workers(scan, error) != 0)
         return error->code;
     print_warnings(mw_pool_warnings(scan->pool));
@@ -459,8 +442,6 @@ static void release(struct scan *scan)
     mw_lanes_free(scan->lanes);
     mw_pool_free(scan->pool);
     mw_witness_free(scan->witness);
-    if (scan->scratch)
-        rmdir(scan->scratch);
     mw_config_free(scan->options.config);
 }
 

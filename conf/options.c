@@ -8,6 +8,8 @@ static const char *const targets[] = {"stderr", "syslog", "journal", NULL};
 static const char *const forms[] = {"text", "json", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 static const char *const severities[] = {"info", "suspicious", "malicious", NULL};
+static const char *const inputs[] = {"file", "stdin", NULL};
+static const char *const outputs[] = {"json", "text", "nothing", NULL};
 static const char *const sandboxes[] = {"required", "best", "off", NULL};
 static const char *const modes[] = {"observe", "act", NULL};
 const char *const mw_option_actions[] = {"",         "accept", "tag",     "quarantine",
@@ -299,6 +301,42 @@ const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 static const struct mw_option condition_options[] = {CONDITION_OPTIONS("condition", )};
 
 #undef AT
+#define AT(member) offsetof(struct mw_exec_program, member)
+
+static const struct mw_option exec_options[] = {
+    TEXT("exec", "command", command, NULL, "whole path of the program"),
+    TEXTS("exec", "arguments", arguments, NULL,
+          "its arguments; ${file} is the part as a file, and there are ${filename} ${extension} "
+          "${file_type} ${content_type} ${path} ${size}"),
+    NAME("exec", "input", input, "file", inputs, "how it gets the part"),
+    NAME("exec", "output", output, "text", outputs, "what it prints"),
+    TEXTS("exec", "exit_codes", exit_codes, NULL,
+          "what exit codes mean: 0=clean, 3-5=malicious, *=failed; clean, info, suspicious, "
+          "malicious or failed. Without it 0 is clean and all else failed"),
+    BOOL("exec", "judges", judges, "false",
+         "it knows malware: what it finds nothing in may be called clean"),
+    BOOL("exec", "attachments", attachments, "true", "it looks at attachments"),
+    BOOL("exec", "texts", texts, "false", "at decoded texts"),
+    BOOL("exec", "message", message, "false", "at the raw message"),
+    CONDITION_OPTIONS("exec", when.),
+    KIND("exec", "time", MW_OPTION_TIME, time_ms, "10s", 10, 3600000, "it may take for a part"),
+    KIND("exec", "memory_max", MW_OPTION_SIZE, memory_max, "512m", 1048576, TERA,
+         "memory each of its processes may use"),
+    KIND("exec", "output_max", MW_OPTION_SIZE, output_max, "256k", 1, 67108864,
+         "bytes it may print"),
+    BOOL("exec", "network", network, "false", "it may use the Internet"),
+    TEXTS("exec", "environment", environment, NULL,
+          "NAME=value beside PATH, LC_ALL, HOME and TMPDIR"),
+    TEXTS("exec", "paths", paths, NULL,
+          "files and folders it may read beside /usr, /lib, /bin, /opt and /etc"),
+};
+
+static const char *finish_exec(struct mw_arena *arena, void *element)
+{
+    return mw_exec_mistake(element, arena);
+}
+
+#undef AT
 #define AT(member) offsetof(struct mw_tracked_settings, member)
 
 static const struct mw_option filter_options[] = {
@@ -344,6 +382,8 @@ static const char *finish_filter(struct mw_arena *arena, void *element)
 const struct mw_named_section mw_named_sections[] = {
     NAMED("condition", "clamav", scan.conditions, condition_options, NULL,
           "Which parts the scanner of this name looks at; all that is said must hold."),
+    NAMED("exec", "exiftool", scan.programs, exec_options, finish_exec,
+          "External programs that look at parts, confined, with what they print as a finding."),
     NAMED("filter", "from", filters, filter_options, finish_filter,
           "Memories of what was ever seen, as many as you like. Without this section there is\n"
           "# one, called from, with the defaults below; an empty section has none."),

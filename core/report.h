@@ -215,6 +215,9 @@ enum mw_json_form { MW_JSON_LINE, MW_JSON_PRETTY };
 char *mw_report_to_json(const struct mw_report *report, enum mw_json_form form,
                         struct mw_error *error);
 
+/* Engines as a JSON list, as they stand in a report; free() it. */
+char *mw_engines_to_json(const struct mw_engines *engines);
+
 /*
  * Reads a report back. Everything is checked: unknown, missing or mistyped
  * fields, a header list that does not add up, and anything after the object

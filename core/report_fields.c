@@ -119,7 +119,7 @@ static const struct mw_field engine_fields[] = {
     TEXT(name), TEXT(version), TEXT(database), TEXT(date), INTEGER(signatures),
 };
 #undef HERE
-static const struct mw_fields engine_table = TABLE(mw_engine, engine_fields);
+const struct mw_fields mw_engine_fields = TABLE(mw_engine, engine_fields);
 
 #define HERE mw_report
 static const struct mw_field report_fields[] = {
@@ -157,7 +157,7 @@ static const struct mw_field report_fields[] = {
     LIST(attachments, attachment_table, MW_FIELD_ALWAYS),
     LIST(findings, finding_table, MW_FIELD_ALWAYS),
     ENUM(verdict, verdicts),
-    LIST(engines, engine_table, 0),
+    LIST(engines, mw_engine_fields, 0),
     TEXTS(unscanned),
     {AT(action), MW_FIELD_ENUM, 0, NULL, actions},
     LIST(errors, problem_table, MW_FIELD_ALWAYS),

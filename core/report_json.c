@@ -139,6 +139,14 @@ char *mw_report_to_json(const struct mw_report *report, enum mw_json_form form,
     return text;
 }
 
+char *mw_engines_to_json(const struct mw_engines *engines)
+{
+    json_t *list = write_list(&mw_engine_fields, engines);
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
 static int wrong(struct mw_error *error, const struct mw_field *field, const char *must)
 {
     return mw_fail(error, MW_ERR_FORMAT, "%s: must be %s", field->name, must);

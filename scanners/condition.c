@@ -3,6 +3,8 @@
 
 #include <fnmatch.h>
 
+#include "scanners/scanner.h"
+
 static bool matches(const struct mw_texts *patterns, const char *text)
 {
     for (size_t i = 0; text && i < patterns->count; i++)

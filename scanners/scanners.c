@@ -19,6 +19,7 @@ static const struct mw_scanner *const registry[] = {
 #ifdef WITH_CLAMAV
     &mw_scanner_clamav,
 #endif
+    &mw_scanner_exec,
 };
 enum { SCANNERS = sizeof registry / sizeof *registry };
 

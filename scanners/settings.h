@@ -10,16 +10,8 @@
 
 #include "core/arena.h"
 #include "core/report.h"
-
-/* Which parts a scanner looks at: all of what is said must hold. Patterns are
- * shell globs, compared without case. */
-struct mw_scan_condition {
-    const char *name;                  /* of the scanner */
-    struct mw_texts types, skip_types; /* the detected type, else the declared one */
-    struct mw_texts names, skip_names; /* file names */
-    size_t size_min, size_max;         /* bytes; size_max 0: no bound */
-};
-MW_LIST_TYPE(mw_scan_conditions, struct mw_scan_condition);
+#include "scanners/condition.h"
+#include "scanners/exec.h"
 
 struct mw_type_settings {
     bool enabled;
@@ -63,6 +55,8 @@ struct mw_fuzzy_settings {
 struct mw_scan_settings {
     struct mw_texts order; /* names of scanners, those to run in this order; empty: all */
     struct mw_scan_conditions conditions;
+    struct mw_exec_programs programs;
+    struct mw_exec_runner runner; /* of the programs */
     struct mw_type_settings type;
     struct mw_yara_settings yara;
     struct mw_clamav_settings clamav;

@@ -60,4 +60,18 @@ SKIP: {
         'rules on the command line take the place of those in the file');
     is($report->{verdict}, 'malicious', '... and the rest of the file still holds');
 }
+
+SKIP: {
+    skip 'built without YARA', 4 if !$yara;
+    my $rule = write_file('new.yar', 'rule stranger { condition: sender_new }');
+    my $filter = "$dir/from.filter";
+    my $ask = "yara: { rules = [\"$rule\"]; }; filter: { from: { source = \"from\"; file = \"$filter\"; capacity = 1000; }; };";
+    my $strangers = sub { my ($report) = scan($ask, @_); return scalar @{ $report->{attachments}[0]{findings} } };
+    is($strangers->(), 0, 'where there is no memory of senders yet, no rule is told that one is new');
+    system("$mailwitness bloom create --capacity 1000 $filter >/dev/null 2>&1 && echo b\@example.com | $mailwitness bloom add $filter - >/dev/null 2>&1");
+    is($strangers->(), 1, 'a rule can ask whether the sender was never seen before');
+    is($strangers->('--no-sandbox'), 1, '... without workers too');
+    system("echo A\@Example.com | $mailwitness bloom add $filter - >/dev/null 2>&1");
+    is($strangers->(), 0, '... and one that was is not new, however it is written');
+}
 done_testing();

@@ -77,9 +77,20 @@ my $sample = qx($mailwitness config sample);
 is($status, 0, 'so is the sample');
 is(scalar qx($mailwitness config dump $dir/sample.conf), $dump, '... and it changes nothing');
 $sample =~ s/^(\s*)# (\w+ = [^;]*[^"; ]"?;)$/$1$2/mg;
+$sample =~ s{# command = "";}{command = "/bin/true";};
 $sample =~ s/^# *(\w+: \{|  \w+: \{|  \};|\};)/$1/mg;
 ($said, $status) = check($sample, 'all.conf');
 is($status, 0, 'with every option with a default taken in, it is still sound') or diag($said);
 open my $shipped, '<', "$ENV{top_srcdir}/conf/mailwitness.conf" or die $!;
 is(do { local $/; <$shipped> }, scalar qx($mailwitness config sample), 'the file we ship is the sample');
+for my $case (
+    ['', q{has no command}],
+    ['command = "exiftool";', q{command: 'exiftool' must be a whole path}],
+    ['command = "/bin/true"; exit_codes = ["0=fine"];', q{exit_codes: '0=fine' must be}],
+    ['command = "/bin/true"; exit_codes = ["5-3=clean"];', q{exit_codes: '5-3=clean' must be}],
+    ['command = "/bin/true"; environment = ["PATH"];', q{environment: 'PATH' must be NAME=value}],
+) {
+    ($said) = check("exec: { tool: { $case->[0] }; };\n");
+    like($said, qr/test[.]conf:1: exec[.]tool: \Q$case->[1]/, "a program's mistake is told: $case->[1]");
+}
 done_testing();

@@ -8,23 +8,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/time.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "parsers/parse.h"
+#include "worker/runner.h"
+#include "worker/scratch.h"
 #include "worker/wire.h"
+#include "worker/work.h"
 
 enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000 };
+
+/* A place for a worker, and for what runs programs for it. */
+struct slot {
+    pid_t worker, runner; /* 0: none */
+    int64_t started_us;
+    const char *worker_folder, *runner_folder; /* NULL: not wanted */
+};
 
 struct crew {
     struct mw_crew_settings settings;
     struct mw_witness *witness;
+    struct mw_arena *arena; /* as long as the process */
+    struct mw_scratch *scratch;
+    struct mw_runner helper; /* in a worker: its own */
     int jobs, control, signals;
-    pid_t workers[MOST_WORKERS];
-    int64_t started_us[MOST_WORKERS];
+    struct slot slots[MOST_WORKERS];
     unsigned count;
     unsigned pause_ms; /* before the next worker is started, after quick deaths */
     uint64_t deaths;   /* of workers, but for those that ended in order */
@@ -39,75 +50,7 @@ static void say(const struct crew *crew, enum mw_wire_kind kind, int number, con
     mw_wire_send(crew->control, &wire, NULL, 0, &ignored);
 }
 
-_Noreturn static void fail(const struct crew *crew, const char *text)
-{
-    say(crew, MW_WIRE_FAILED, 0, text);
-    _exit(1);
-}
-
-/* --- in a worker ------------------------------------------------------------- */
-
-static void set_alarm(unsigned milliseconds)
-{
-    struct itimerval timer = {
-        .it_value = {milliseconds / 1000, (suseconds_t)(milliseconds % 1000) * 1000}};
-    setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static long resident_kib(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
-}
-
-/* Reads the message in file and answers on reply. */
-static void do_job(struct crew *crew, struct mw_memfile *file, int reply)
-{
-    struct mw_error error = {0};
-    struct mw_bytes raw = {0};
-    struct mw_wire wire = {.kind = MW_WIRE_STARTED, .number = getpid()};
-    if (mw_wire_send(reply, &wire, NULL, 0, &error) != 0 || mw_memfile_map(file, &raw, &error) != 0)
-        return;
-    struct mw_report *report = mw_witness_examine(crew->witness, raw);
-    struct mw_memfile *result = mw_wire_pack(report, &error);
-    wire.kind = MW_WIRE_RESULT;
-    if (result) {
-        int fd = mw_memfile_fd(result);
-        mw_wire_send(reply, &wire, &fd, 1, &error);
-    }
-    mw_memfile_free(result);
-    mw_report_free(report);
-}
-
-_Noreturn static void work(struct crew *crew)
-{
-    unsigned done = 0, time_ms = crew->settings.witness.limits.time_ms;
-    long at_first = resident_kib();
-    for (;;) {
-        struct mw_wire wire = {0};
-        struct mw_error error = {0};
-        int fds[2];
-        int result = mw_wire_receive(crew->jobs, &wire, fds, 2, -1, &error);
-        if (result == MW_ERR_FORMAT)
-            continue;
-        if (result != 0)
-            _exit(0);
-        /* The kernel ends a worker that takes too long, whatever hangs in it. */
-        if (time_ms > 0)
-            set_alarm(time_ms + MW_CREW_GRACE_MS);
-        struct mw_memfile *file = mw_memfile_receive(fds[0], SIZE_MAX, &error);
-        if (file)
-            do_job(crew, file, fds[1]);
-        mw_memfile_free(file);
-        close(fds[1]);
-        set_alarm(0);
-        done++;
-        size_t growth = (size_t)(resident_kib() - at_first) * 1024;
-        if ((crew->settings.recycle_messages > 0 && done >= crew->settings.recycle_messages) ||
-            (crew->settings.recycle_growth > 0 && growth > crew->settings.recycle_growth))
-            _exit(0);
-    }
-}
+/* --- in a worker or runner --------------------------------------------------------- */
 
 static void leave_streams(void)
 {
@@ -120,47 +63,89 @@ static void leave_streams(void)
         close(nowhere);
 }
 
-/* Only standard streams and the jobs stay open. */
-static int keep_only(int jobs)
+/* Only standard streams and count descriptors stay open, as 3 and so on. */
+static void keep_only(int *fds, unsigned count)
 {
-    enum { JOBS = 3 };
-    if (jobs != JOBS) {
-        dup2(jobs, JOBS);
-        fcntl(JOBS, F_SETFD, FD_CLOEXEC);
-    }
-    close_range(JOBS + 1, ~0u, 0);
-    return JOBS;
+    enum { FIRST = 3 };
+    /* First out of each other's way, then into place. */
+    for (unsigned i = 0; i < count; i++)
+        if (fds[i] < FIRST + (int)count)
+            fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FIRST + (int)count);
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = dup3(fds[i], FIRST + (int)i, O_CLOEXEC);
+    close_range(FIRST + count, ~0u, 0);
 }
 
-_Noreturn static void become_worker(struct crew *crew)
+static void forget_signals(void)
 {
-    struct mw_error error = {0};
-    struct mw_texts missing = {0};
-    struct mw_arena *arena = mw_arena_new();
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGALRM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+_Noreturn static void become_worker(struct crew *crew, const struct slot *slot, int helper)
+{
+    struct mw_error error = {0};
+    struct mw_texts missing = {0};
+    struct mw_arena *arena = mw_arena_new();
+    const struct mw_sender_filter *filter = &crew->settings.witness.sender_filter;
+    struct mw_sandbox_settings sandbox = crew->settings.sandbox;
+    sandbox.scratch = slot->worker_folder;
+    forget_signals();
     leave_streams();
-    crew->jobs = keep_only(crew->jobs);
-    if (mw_sandbox_enter(&crew->settings.sandbox, arena, &missing, &error) != 0) {
+    int fds[] = {crew->jobs, helper};
+    unsigned count = helper >= 0 ? 2 : 1;
+    keep_only(fds, count);
+    crew->helper.socket = count > 1 ? fds[1] : -1;
+    if (mw_witness_start(crew->witness, slot->worker_folder, &error) != 0 ||
+        (filter->reopen && filter->reopen(filter->user, &error) != 0) ||
+        mw_sandbox_enter(&sandbox, arena, &missing, &error) != 0) {
         fprintf(stderr, "worker: %s\n", error.text);
         _exit(2);
     }
     mw_arena_free(arena);
-    work(crew);
+    mw_work(crew->witness, &crew->settings, count > 1 ? &crew->helper : NULL, fds[0]);
+}
+
+_Noreturn static void become_runner(const struct crew *crew, const struct slot *slot, int socket)
+{
+    struct mw_runner_settings settings = {.programs = &crew->settings.witness.scan.programs,
+                                          .sandbox = crew->settings.sandbox};
+    settings.sandbox.scratch = slot->runner_folder;
+    forget_signals();
+    leave_streams();
+    keep_only(&socket, 1);
+    mw_runner_serve(&settings, socket);
 }
 
 /* --- in the crew's own process ------------------------------------------------- */
 
-static void start_worker(struct crew *crew, unsigned slot)
+static bool is_free(const struct slot *slot)
 {
-    pid_t pid = fork();
+    return slot->worker == 0 && slot->runner == 0;
+}
+
+static void start_worker(struct crew *crew, struct slot *slot)
+{
+    int ends[2] = {-1, -1};
+    if (slot->runner_folder) {
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
+            slot->runner = fork();
+        if (slot->runner == 0 && ends[1] >= 0)
+            become_runner(crew, slot, ends[1]);
+    }
+    pid_t pid = slot->runner >= 0 ? fork() : -1;
     if (pid == 0)
-        become_worker(crew);
-    crew->workers[slot] = pid > 0 ? pid : 0;
-    crew->started_us[slot] = mw_parse_clock_us();
+        become_worker(crew, slot, ends[0]);
+    if (ends[0] >= 0) {
+        close(ends[0]);
+        close(ends[1]);
+    }
+    slot->worker = pid > 0 ? pid : 0;
+    slot->runner = slot->runner > 0 ? slot->runner : 0;
+    slot->started_us = mw_parse_clock_us();
     if (pid < 0)
         crew->pause_ms = LONGEST_PAUSE_MS;
 }
@@ -168,24 +153,23 @@ static void start_worker(struct crew *crew, unsigned slot)
 static void start_missing(struct crew *crew)
 {
     for (unsigned i = 0; i < crew->count && !crew->closing; i++)
-        if (crew->workers[i] == 0)
-            start_worker(crew, i);
+        if (is_free(&crew->slots[i]))
+            start_worker(crew, &crew->slots[i]);
 }
 
 static bool has_workers(const struct crew *crew)
 {
     for (unsigned i = 0; i < crew->count; i++)
-        if (crew->workers[i] != 0)
+        if (!is_free(&crew->slots[i]))
             return true;
     return false;
 }
 
 /* Deaths soon after the start make the next one wait, longer each time. */
-static void note_death(struct crew *crew, unsigned slot, int status)
+static void note_death(struct crew *crew, const struct slot *slot, int status)
 {
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    int64_t lived_ms = (mw_parse_clock_us() - crew->started_us[slot]) / 1000;
-    crew->workers[slot] = 0;
+    int64_t lived_ms = (mw_parse_clock_us() - slot->started_us) / 1000;
     if (orderly || lived_ms > QUICK_DEATH_MS) {
         crew->pause_ms = 0;
     } else {
@@ -198,6 +182,22 @@ static void note_death(struct crew *crew, unsigned slot, int status)
     say(crew, MW_WIRE_DIED, status, "");
 }
 
+static void bury(struct crew *crew, pid_t pid, int status)
+{
+    for (unsigned i = 0; i < crew->count; i++) {
+        struct slot *slot = &crew->slots[i];
+        if (slot->worker == pid) {
+            slot->worker = 0;
+            if (slot->worker_folder)
+                mw_scratch_empty(slot->worker_folder);
+            note_death(crew, slot, status);
+        } else if (slot->runner == pid) {
+            slot->runner = 0;
+            mw_scratch_empty(slot->runner_folder);
+        }
+    }
+}
+
 static void reap(struct crew *crew)
 {
     struct signalfd_siginfo unused;
@@ -205,12 +205,10 @@ static void reap(struct crew *crew)
     }
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-        for (unsigned i = 0; i < crew->count; i++)
-            if (crew->workers[i] == pid)
-                note_death(crew, i, status);
+        bury(crew, pid, status);
 }
 
-/* Only our own children can be ended: the number is checked, not believed. */
+/* Only our own workers can be ended: the number is checked, not believed. */
 static void obey(struct crew *crew)
 {
     struct mw_wire wire = {0};
@@ -221,8 +219,8 @@ static void obey(struct crew *crew)
         return;
     }
     for (unsigned i = 0; result == 0 && wire.kind == MW_WIRE_KILL && i < crew->count; i++)
-        if (crew->workers[i] != 0 && crew->workers[i] == wire.number)
-            kill(crew->workers[i], SIGKILL);
+        if (crew->slots[i].worker != 0 && crew->slots[i].worker == wire.number)
+            kill(crew->slots[i].worker, SIGKILL);
 }
 
 /* Tries the sandbox in a child of its own: its text goes to missing; false when
@@ -230,6 +228,8 @@ static void obey(struct crew *crew)
 static bool probe_sandbox(const struct crew *crew, char *text, size_t size)
 {
     int ends[2];
+    struct mw_sandbox_settings sandbox = crew->settings.sandbox;
+    sandbox.scratch = crew->slots[0].worker_folder;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
     pid_t pid = fork();
@@ -237,7 +237,7 @@ static bool probe_sandbox(const struct crew *crew, char *text, size_t size)
         struct mw_error error = {0};
         struct mw_texts missing = {0};
         struct mw_arena *arena = mw_arena_new();
-        int result = mw_sandbox_enter(&crew->settings.sandbox, arena, &missing, &error);
+        int result = mw_sandbox_enter(&sandbox, arena, &missing, &error);
         if (result != 0)
             mw_texts_add(arena, &missing, error.text);
         for (size_t i = 0; i < missing.count; i++)
@@ -256,35 +256,78 @@ static bool probe_sandbox(const struct crew *crew, char *text, size_t size)
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void load(struct crew *crew)
+/* Folders for what keeps files for a while: ClamAV, and programs. */
+static int make_folders(struct crew *crew, struct mw_error *error)
+{
+    const struct mw_scan_settings *scan = &crew->settings.witness.scan;
+    const struct mw_sandbox_settings *sandbox = &crew->settings.sandbox;
+    const char *user = sandbox->mode == MW_SANDBOX_OFF ? "root" : sandbox->user;
+    bool programs = scan->programs.count > 0, clamav = scan->clamav.database != NULL;
+    if (!programs && !clamav && !sandbox->scratch)
+        return 0;
+    crew->scratch = mw_scratch_new(sandbox->scratch, error);
+    for (unsigned i = 0; crew->scratch && i < crew->count && error->code == 0; i++) {
+        struct slot *slot = &crew->slots[i];
+        const char *name = mw_arena_printf(crew->arena, "worker-%u", i);
+        slot->worker_folder = mw_scratch_folder(crew->scratch, crew->arena, name, user, error);
+        name = mw_arena_printf(crew->arena, "runner-%u", i);
+        if (programs && slot->worker_folder)
+            slot->runner_folder = mw_scratch_folder(crew->scratch, crew->arena, name, user, error);
+    }
+    return error->code;
+}
+
+_Noreturn static void end(struct crew *crew, int status)
+{
+    mw_scratch_free(crew->scratch);
+    _exit(status);
+}
+
+_Noreturn static void fail(struct crew *crew, const char *text)
+{
+    say(crew, MW_WIRE_FAILED, 0, text);
+    end(crew, 1);
+}
+
+/* What became of loading: the engines, how many workers there are, warnings. */
+static void say_ready(struct crew *crew, const char *missing)
 {
     struct mw_error error = {0};
-    struct mw_arena *arena = mw_arena_new(); /* as long as the process */
-    char text[MW_WIRE_TEXT] = "";
-    if (crew->settings.load &&
-        crew->settings.load(crew->settings.user, &crew->settings, arena, &error) != 0)
-        fail(crew, error.text);
-    unsigned workers = crew->settings.workers;
-    crew->count = workers < 1 ? 1 : workers > MOST_WORKERS ? MOST_WORKERS : workers;
-    if (!probe_sandbox(crew, text, sizeof text))
-        fail(crew, text[0] ? text : "cannot enter the sandbox");
-    crew->witness = mw_witness_new(&crew->settings.witness, &error);
-    if (!crew->witness)
-        fail(crew, error.text);
     const struct mw_texts *warnings = mw_witness_warnings(crew->witness);
-    size_t used = strlen(text);
-    for (size_t i = 0; i < warnings->count && used + 1 < sizeof text; i++) {
-        int length = snprintf(text + used, sizeof text - used, "%s\n", warnings->items[i]);
-        used += length > 0 ? (size_t)length : 0;
-    }
     struct mw_wire wire = {
         .kind = MW_WIRE_READY,
         .number = (int)crew->count,
         .flags = crew->settings.witness.limits.time_ms,
     };
-    snprintf(wire.text, sizeof wire.text, "%s", text);
+    size_t used = (size_t)snprintf(wire.text, sizeof wire.text, "%s", missing);
+    for (size_t i = 0; i < warnings->count && used + 1 < sizeof wire.text; i++) {
+        int length =
+            snprintf(wire.text + used, sizeof wire.text - used, "%s\n", warnings->items[i]);
+        used += length > 0 ? (size_t)length : 0;
+    }
+    say(crew, MW_WIRE_ENGINES, 0, mw_witness_engines(crew->witness, crew->arena));
     if (mw_wire_send(crew->control, &wire, NULL, 0, &error) != 0)
-        _exit(1);
+        end(crew, 1);
+}
+
+static void load(struct crew *crew)
+{
+    struct mw_error error = {0};
+    struct mw_crew_settings *settings = &crew->settings;
+    char text[MW_WIRE_TEXT] = "";
+    if (settings->load && settings->load(settings->user, settings, crew->arena, &error) != 0)
+        fail(crew, error.text);
+    unsigned workers = settings->workers;
+    crew->count = workers < 1 ? 1 : workers > MOST_WORKERS ? MOST_WORKERS : workers;
+    if (make_folders(crew, &error) != 0)
+        fail(crew, error.text);
+    if (!probe_sandbox(crew, text, sizeof text))
+        fail(crew, text[0] ? text : "cannot enter the sandbox");
+    settings->witness.scan.runner = (struct mw_exec_runner){mw_runner_ask, &crew->helper};
+    crew->witness = mw_witness_new(&settings->witness, &error);
+    if (!crew->witness)
+        fail(crew, error.text);
+    say_ready(crew, text);
 }
 
 _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, int control)
@@ -294,6 +337,7 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
     if (!crew)
         _exit(1);
     crew->settings = *settings;
+    crew->arena = mw_arena_new();
     crew->jobs = jobs;
     crew->control = control;
     /* Nobody may listen for long: what cannot be said is counted in what is said next. */
@@ -321,5 +365,5 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
         if (crew->pause_ms == 0 || !(events[0].revents & POLLIN))
             start_missing(crew);
     }
-    _exit(0);
+    end(crew, 0);
 }

@@ -124,20 +124,20 @@ static void note_limits(struct judgement *judgement)
             }
 }
 
-void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
-              struct mw_report *report, struct mw_bytes raw, int64_t deadline_us)
+void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw)
 {
-    struct judgement judgement = {.scanners = scanners, .limits = limits, .report = report};
+    struct judgement judgement = {
+        .scanners = judge->scanners, .limits = judge->limits, .report = report};
     judgement.facts.sender = report->from.count > 0 ? report->from.items[0].address : NULL;
     judgement.facts.sender_domain = behind(report->arena, judgement.facts.sender, '@');
     judgement.facts.subject = report->subject;
-    judgement.facts.sender_new = -1;
-    judgement.facts.deadline_us = deadline_us;
-    if (!mw_scanners_any(scanners)) {
+    judgement.facts.sender_new = judge->sender_new;
+    judgement.facts.deadline_us = judge->deadline_us;
+    if (!mw_scanners_any(judge->scanners)) {
         judgement.without = MW_NO_SCANNER;
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
-    mw_scanners_engines(scanners, report->arena, &report->engines);
+    mw_scanners_engines(judge->scanners, report->arena, &report->engines);
     for (size_t i = 0; i < report->attachments.count; i++)
         judge_attachment(&judgement, &report->attachments.items[i]);
     judge_texts(&judgement);

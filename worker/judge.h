@@ -10,14 +10,20 @@
 /* Why all of a message is unscanned when there is nothing to scan with. */
 #define MW_NO_SCANNER "no scanner is configured"
 
+struct mw_judge {
+    struct mw_scanners *scanners;
+    const struct mw_limits *limits;
+    int sender_new;      /* 1, 0, or -1 when nobody knows */
+    int64_t deadline_us; /* on the monotonic clock, 0 for none */
+};
+
 /*
  * Scans each attachment, each text and the raw message, and fills findings and
  * verdicts. An attachment's verdict is the worst of its findings; unscanned when
- * something failed and nothing bad was found. The message's is the worst of all.
- * Without scanners everything stays unscanned. deadline_us is on the monotonic
- * clock, 0 for none.
+ * something failed and nothing bad was found, or when no scanner that knows malware
+ * looked at it. The message's is the worst of all. Without scanners everything stays
+ * unscanned.
  */
-void mw_judge(struct mw_scanners *scanners, const struct mw_limits *limits,
-              struct mw_report *report, struct mw_bytes raw, int64_t deadline_us);
+void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw);
 
 #endif

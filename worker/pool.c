@@ -28,7 +28,7 @@ struct generation {
     unsigned workers, time_ms; /* how many, and how long one may take; 0: no bound */
     unsigned users;            /* examinations under way, and one while it is the current one */
     uint64_t deaths;           /* of its workers, as far as it could tell us */
-    char warnings[MW_WIRE_TEXT];
+    char warnings[MW_WIRE_TEXT], engines[MW_WIRE_TEXT];
 };
 
 struct mw_pool {
@@ -125,6 +125,11 @@ static int await_ready(struct mw_pool *pool, struct generation *generation, cons
     close(fds[1]);
     if (sent != 0 || mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
         return error->code;
+    if (wire.kind == MW_WIRE_ENGINES) {
+        memcpy(generation->engines, wire.text, sizeof wire.text);
+        if (mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
+            return error->code;
+    }
     if (wire.kind != MW_WIRE_READY)
         return mw_fail(error, MW_ERR_INPUT, "%s", wire.text);
     generation->workers = (unsigned)wire.number;
@@ -390,6 +395,14 @@ char *mw_pool_warnings(struct mw_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     char *text = strdup(pool->current->warnings);
+    pthread_mutex_unlock(&pool->lock);
+    return text;
+}
+
+char *mw_pool_engines(struct mw_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    char *text = strdup(pool->current->engines);
     pthread_mutex_unlock(&pool->lock);
     return text;
 }

@@ -79,6 +79,10 @@ int mw_pool_reload(struct mw_pool *pool, struct mw_error *error);
 /* Warnings of the generation at work, a line each; the caller frees the text. */
 char *mw_pool_warnings(struct mw_pool *pool);
 
+/* Its engines, with version and age of what they know: a JSON list of objects as in a
+ * report; the caller frees the text. */
+char *mw_pool_engines(struct mw_pool *pool);
+
 void mw_pool_get_state(struct mw_pool *pool, struct mw_pool_state *state);
 
 #endif

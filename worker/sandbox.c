@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/landlock.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -14,16 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER 0
-#endif
+#include "worker/landlock.h"
+#include "worker/sandbox_private.h"
 
 /* Files a scan may have open, and bytes it may write to one. */
 enum { OPEN_FILES = 256 };
@@ -53,7 +44,7 @@ static int set_limits(const struct mw_sandbox_settings *settings, struct mw_erro
     return 0;
 }
 
-static int change_user(const char *name, struct mw_error *error)
+int mw_sandbox_change_user(const char *name, struct mw_error *error)
 {
     if (geteuid() != 0)
         return 0;
@@ -77,58 +68,6 @@ int mw_sandbox_give_folder(const char *folder, const char *user, struct mw_error
     if (chown(folder, owner->pw_uid, owner->pw_gid) != 0)
         return mw_fail_errno(error, "cannot give the folder %s to %s", folder, owner->pw_name);
     return 0;
-}
-
-/* All that can be done to files under this kernel's Landlock. */
-static unsigned long long file_rights(int version)
-{
-    unsigned long long rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
-#ifdef LANDLOCK_ACCESS_FS_REFER
-    if (version >= 2)
-        rights |= LANDLOCK_ACCESS_FS_REFER;
-#endif
-#ifdef LANDLOCK_ACCESS_FS_TRUNCATE
-    if (version >= 3)
-        rights |= LANDLOCK_ACCESS_FS_TRUNCATE;
-#endif
-    return rights;
-}
-
-static int allow_scratch(int rules, const char *scratch, unsigned long long rights)
-{
-    /* Nothing in it is ever run, linked to or made a device. */
-    const unsigned long long wanted =
-        rights &
-        ~(unsigned long long)(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                              LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-                              LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM);
-    struct landlock_path_beneath_attr beneath = {.allowed_access = wanted};
-    beneath.parent_fd = open(scratch, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (beneath.parent_fd < 0)
-        return -1;
-    long result = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
-    close(beneath.parent_fd);
-    return (int)result;
-}
-
-/* 1 when the kernel has no Landlock. */
-static int confine_files(const char *scratch, struct mw_error *error)
-{
-    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (version < 1)
-        return 1;
-    struct landlock_ruleset_attr handled = {.handled_access_fs = file_rights((int)version)};
-    int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
-    if (rules < 0)
-        return mw_fail_errno(error, "cannot confine a worker's files");
-    if (scratch && allow_scratch(rules, scratch, handled.handled_access_fs) != 0) {
-        mw_fail_errno(error, "cannot give a worker the scratch folder %s", scratch);
-        close(rules);
-        return error->code;
-    }
-    long result = syscall(SYS_landlock_restrict_self, rules, 0);
-    close(rules);
-    return result == 0 ? 0 : mw_fail_errno(error, "cannot confine a worker's files");
 }
 
 /* What scanning needs. Files it opens are those that Landlock lets it open. */
@@ -296,8 +235,13 @@ static int confine_calls(struct mw_error *error)
     return mw_fail_errno(error, "cannot confine a worker's system calls");
 }
 
-static int note_missing(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
-                        struct mw_texts *missing, const char *what, struct mw_error *error)
+const char mw_sandbox_no_landlock[] =
+    "this kernel has no Landlock: files are guarded by the user workers run as only";
+const char mw_sandbox_no_seccomp[] =
+    "this kernel has no seccomp filters: any system call can be made";
+
+int mw_sandbox_missing(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
+                       struct mw_texts *missing, const char *what, struct mw_error *error)
 {
     mw_texts_add(arena, missing, what);
     if (settings->mode == MW_SANDBOX_REQUIRED)
@@ -305,32 +249,33 @@ static int note_missing(const struct mw_sandbox_settings *settings, struct mw_ar
     return 0;
 }
 
+static int confine_files(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
+                         struct mw_texts *missing, struct mw_error *error)
+{
+    const struct mw_path_rule rule = {settings->scratch, MW_PATH_WRITE};
+    int result = mw_landlock_enter(&rule, settings->scratch ? 1 : 0, error);
+    return result > 0 ? mw_sandbox_missing(settings, arena, missing, mw_sandbox_no_landlock, error)
+                      : result;
+}
+
 int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
                      struct mw_texts *missing, struct mw_error *error)
 {
     if (settings->mode == MW_SANDBOX_OFF)
         return 0;
-    if (set_limits(settings, error) != 0 || change_user(settings->user, error) != 0)
+    if (set_limits(settings, error) != 0 || mw_sandbox_change_user(settings->user, error) != 0)
         return error->code;
     /* Changing the user undid it, if it was asked for before. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return mw_fail_errno(error, "cannot forbid a worker new privileges");
-    int files = confine_files(settings->scratch, error);
-    if (files < 0)
-        return files;
-    if (files > 0 && note_missing(settings, arena, missing,
-                                  "this kernel has no Landlock: files are guarded by the user "
-                                  "workers run as only",
-                                  error) != 0)
+    if (confine_files(settings, arena, missing, error) != 0)
         return error->code;
     if (UNDER_SANITIZER)
         return 0; /* its runtime makes calls at exit that the filter forbids */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int calls = confine_calls(error);
     if (calls > 0)
-        return note_missing(settings, arena, missing,
-                            "this kernel has no seccomp filters: any system call can be made",
-                            error);
+        return mw_sandbox_missing(settings, arena, missing, mw_sandbox_no_seccomp, error);
     return calls;
 }

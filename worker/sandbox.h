@@ -37,7 +37,7 @@ struct mw_sandbox_settings {
 int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
                      struct mw_texts *missing, struct mw_error *error);
 
-/* Lets the user that workers become (NULL: nobody) have folder, when started as
+/* Lets the user that workers become (NULL: nobody) have a folder or file, when started as
  * root; nothing to do otherwise. */
 int mw_sandbox_give_folder(const char *folder, const char *user, struct mw_error *error);
 

@@ -5,6 +5,58 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bloom/filter.h"
+#include "bloom/normal.h"
+
+/* The memory of senders as a worker has it. */
+struct senders {
+    const struct mw_tracked_settings *settings;
+    struct mw_filter *filter; /* NULL: its file is not there */
+};
+
+static int is_new(void *user, const char *address)
+{
+    struct senders *senders = user;
+    if (!senders->filter)
+        return -1;
+    struct mw_arena *arena = mw_arena_new();
+    const char *value =
+        mw_normalise(arena, MW_NORMAL_ADDRESS, address, senders->settings->strip_plus_tag);
+    int result = *value ? !mw_filter_seen(senders->filter, mw_bytes_of(value)) : -1;
+    mw_arena_free(arena);
+    return result;
+}
+
+/* A file that nobody has made yet is no mistake: nobody knows any sender then. */
+static int open_senders(void *user, struct mw_error *error)
+{
+    struct senders *senders = user;
+    struct mw_error ignored = {0};
+    (void)error;
+    senders->filter =
+        mw_filter_open(senders->settings->file, MW_FILTER_READ, MW_FILTER_SYNC_NEVER, &ignored);
+    return 0;
+}
+
+static void close_senders(void *user)
+{
+    mw_filter_close(((struct senders *)user)->filter);
+}
+
+/* The filter that remembers senders, if one does. */
+static struct mw_sender_filter sender_filter(const struct mw_config *config)
+{
+    for (size_t i = 0; i < config->filters.count; i++) {
+        if (strcmp(config->filters.items[i].source, "from") != 0)
+            continue;
+        struct senders *senders = mw_arena_alloc(config->arena, sizeof *senders);
+        senders->settings = &config->filters.items[i];
+        mw_arena_own(config->arena, close_senders, senders);
+        return (struct mw_sender_filter){is_new, open_senders, senders};
+    }
+    return (struct mw_sender_filter){0};
+}
+
 static void set_crew(const struct mw_config *config, struct mw_crew_settings *crew)
 {
     const struct mw_config_workers *workers = &config->workers;
@@ -20,13 +72,26 @@ static void set_crew(const struct mw_config *config, struct mw_crew_settings *cr
     };
     crew->witness.limits = config->limits;
     crew->witness.scan = config->scan;
-    crew->witness.scan.clamav.scratch = workers->scratch;
+    crew->witness.sender_filter = sender_filter(config);
 }
 
 void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings)
 {
     mw_pool_settings_default(settings);
     set_crew(config, &settings->crew);
+}
+
+void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings *settings,
+                         struct mw_runner_settings *runner)
+{
+    mw_setup_pool(config, settings);
+    *runner = (struct mw_runner_settings){.programs = &config->scan.programs,
+                                          .sandbox = settings->crew.sandbox};
+    settings->crew.witness.scan.runner = (struct mw_exec_runner){mw_runner_run_here, runner};
+    struct mw_error ignored = {0};
+    const struct mw_sender_filter *filter = &settings->crew.witness.sender_filter;
+    if (filter->reopen)
+        filter->reopen(filter->user, &ignored);
 }
 
 static int tell_mistakes(const struct mw_texts *mistakes, struct mw_error *error)

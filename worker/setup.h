@@ -7,13 +7,22 @@
 
 #include "conf/config.h"
 #include "worker/pool.h"
+#include "worker/runner.h"
 
 /*
  * Fills in settings from config, which must live as long as the pool. What the
  * configuration does not tell (notice) keeps its usual value and may be set
- * afterwards.
+ * afterwards. Rules can ask whether a sender is new when a filter's source is from;
+ * its file should exist before the pool starts.
  */
 void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings);
+
+/*
+ * For scanning in this process: as mw_setup_pool, with somebody to run external
+ * programs, whose settings go to runner and must live as long as the witness.
+ */
+void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings *settings,
+                         struct mw_runner_settings *runner);
 
 /*
  * A mw_crew_settings.load for programs that reload: reads the configuration file

@@ -23,6 +23,11 @@ enum mw_wire_kind {
                       * many ms a message may take, text its warnings, a line each */
     MW_WIRE_FAILED,  /* from it: text tells why it could not load */
     MW_WIRE_KILL,    /* to it: number is the worker to end */
+    MW_WIRE_ENGINES, /* before that: text has its engines as a JSON list */
+    MW_WIRE_RUN,     /* to a runner: number is the program, flags has a count above and the ms
+                      * it may take below, text its facts, each with a NUL; the part beside it */
+    MW_WIRE_RAN,     /* from it: number is the exit code or signal, flags the same count and how
+                      * it ended, text what it said; what it printed beside it */
     MW_WIRE_DIED     /* from it: number is how a worker ended (waitpid status), flags
                       * how many have died in all */
 };

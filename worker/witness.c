@@ -24,6 +24,7 @@ struct mw_witness {
     struct mw_hasher *hasher;
     struct mw_indicator *indicator;
     struct mw_scanners *scanners;
+    struct mw_sender_filter sender_filter;
 };
 
 /* One message under way. */
@@ -43,6 +44,7 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
         return NULL;
     }
     witness->limits = settings->limits;
+    witness->sender_filter = settings->sender_filter;
     witness->converters = mw_text_converters_new();
     witness->hasher = mw_hasher_new(error);
     witness->indicator = witness->hasher ? mw_indicator_new(error) : NULL;
@@ -70,6 +72,29 @@ void mw_witness_free(struct mw_witness *witness)
 const struct mw_texts *mw_witness_warnings(const struct mw_witness *witness)
 {
     return mw_scanners_warnings(witness->scanners);
+}
+
+const char *mw_witness_engines(const struct mw_witness *witness, struct mw_arena *arena)
+{
+    struct mw_engines engines = {0};
+    mw_scanners_engines(witness->scanners, arena, &engines);
+    char *text = mw_engines_to_json(&engines);
+    const char *kept = mw_arena_dup(arena, text ? text : "[]");
+    free(text);
+    return kept;
+}
+
+int mw_witness_start(struct mw_witness *witness, const char *folder, struct mw_error *error)
+{
+    return mw_scanners_start(witness->scanners, folder, error);
+}
+
+/* What rules are told about the sender: 1, 0, or -1 when nobody knows. */
+static int ask_sender(const struct mw_witness *witness, const struct mw_report *report)
+{
+    const struct mw_sender_filter *filter = &witness->sender_filter;
+    const char *address = report->from.count > 0 ? report->from.items[0].address : NULL;
+    return filter->is_new && address ? filter->is_new(filter->user, address) : -1;
 }
 
 static void add_timing(struct mw_report *report, const char *name, int64_t since)
@@ -283,7 +308,11 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     collect(&work);
     add_timing(report, "collect_us", collect_start);
     int64_t scan_start = mw_parse_clock_us();
-    mw_judge(witness->scanners, &witness->limits, report, raw, work.parse.deadline_us);
+    const struct mw_judge judge = {.scanners = witness->scanners,
+                                   .limits = &witness->limits,
+                                   .sender_new = ask_sender(witness, report),
+                                   .deadline_us = work.parse.deadline_us};
+    mw_judge(&judge, report, raw);
     add_timing(report, "scan_us", scan_start);
     add_timing(report, "total_us", start);
     return report;

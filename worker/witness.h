@@ -13,9 +13,19 @@
 
 struct mw_witness;
 
+/* The memory of senders, where there is one; read only. */
+struct mw_sender_filter {
+    /* 1 when address was never seen before, 0 when it was, -1 when nobody knows. */
+    int (*is_new)(void *user, const char *address);
+    /* Opens what is_new needs, in each worker before it is confined; may be NULL. */
+    int (*reopen)(void *user, struct mw_error *error);
+    void *user;
+};
+
 struct mw_witness_settings {
     struct mw_limits limits;
     struct mw_scan_settings scan;
+    struct mw_sender_filter sender_filter; /* is_new NULL: there is none */
 };
 
 /* Prepares the libraries behind the parsers; NULL with error when one cannot
@@ -28,6 +38,13 @@ void mw_witness_free(struct mw_witness *witness);
 /* What was loaded with reservations (an old database, a rule left out): sentences,
  * borrowed. */
 const struct mw_texts *mw_witness_warnings(const struct mw_witness *witness);
+
+/* The engines that were loaded, as a JSON list of objects as in a report; in arena. */
+const char *mw_witness_engines(const struct mw_witness *witness, struct mw_arena *arena);
+
+/* In each process that will examine, after the fork: folder (or NULL) is its own for
+ * temporary files. */
+int mw_witness_start(struct mw_witness *witness, const char *folder, struct mw_error *error);
 
 /*
  * Reads one message (RFC 5322, or whatever arrived instead of one) and returns

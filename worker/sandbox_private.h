@@ -1,0 +1,27 @@
+/* What the two kinds of workers' sandboxes share. */
+#ifndef MW_WORKER_SANDBOX_PRIVATE_H
+#define MW_WORKER_SANDBOX_PRIVATE_H
+
+#include "worker/sandbox.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
+
+extern const char mw_sandbox_no_landlock[], mw_sandbox_no_seccomp[];
+
+/* Becomes the user called name (NULL: nobody), when root. */
+int mw_sandbox_change_user(const char *name, struct mw_error *error);
+
+/* Notes what the system does not have; MW_ERR_MISSING when all is required. */
+int mw_sandbox_missing(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
+                       struct mw_texts *missing, const char *what, struct mw_error *error);
+
+#endif
