@@ -25,6 +25,9 @@ static const struct mw_command *const commands[] = {
     &mw_command_seen,
     &mw_command_bloom,
     &mw_command_config,
+    &mw_command_status,
+    &mw_command_stats,
+    &mw_command_reload,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

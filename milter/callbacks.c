@@ -108,17 +108,20 @@ static sfsistat on_helo(SMFICTX *context, char *name)
 
 static void end_message(struct mw_session *session)
 {
-    if (session->message)
-        atomic_fetch_sub(&the_daemon->counters.messages_open, 1);
+    if (!session->message)
+        return;
     mw_session_end_message(session);
+    atomic_fetch_sub(&the_daemon->counters.messages_open, 1);
+    mw_daemon_leave(the_daemon);
 }
 
 static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
     struct mw_session *session = session_of(context);
     end_message(session);
-    if (!mw_daemon_admit(the_daemon))
+    if (!mw_daemon_enter(the_daemon))
         return SMFIS_NOREPLY;
+    atomic_fetch_add(&the_daemon->counters.messages_open, 1);
     struct mw_message *message = mw_session_begin(session, mw_daemon_snapshot(the_daemon),
                                                   &the_daemon->admission, arguments);
     atomic_fetch_add(&the_daemon->counters.messages, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "milter/check.h"
 #include "worker/setup.h"
 
 /* The pool's word about its workers. */
@@ -95,13 +96,18 @@ void mw_daemon_rest(struct mw_daemon *daemon)
     daemon->memory = NULL;
 }
 
-bool mw_daemon_admit(struct mw_daemon *daemon)
+bool mw_daemon_enter(struct mw_daemon *daemon)
 {
-    atomic_fetch_add(&daemon->counters.messages_open, 1);
+    atomic_fetch_add(&daemon->users, 1);
     if (!atomic_load(&daemon->closing))
         return true;
-    atomic_fetch_sub(&daemon->counters.messages_open, 1);
+    mw_daemon_leave(daemon);
     return false;
+}
+
+void mw_daemon_leave(struct mw_daemon *daemon)
+{
+    atomic_fetch_sub(&daemon->users, 1);
 }
 
 struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon)
@@ -117,7 +123,7 @@ static struct mw_config *read_config(struct mw_daemon *daemon, struct mw_error *
 {
     struct mw_arena *arena = mw_arena_new();
     struct mw_texts mistakes = {0};
-    struct mw_config *config = mw_config_load(daemon->config_path, arena, &mistakes);
+    struct mw_config *config = mw_check_load(daemon->config_path, arena, &mistakes);
     for (size_t i = 0; i < mistakes.count; i++)
         mw_log_write(daemon->log, MW_LOG_ERROR, NULL, "%s", mistakes.items[i]);
     if (!config)

@@ -24,7 +24,8 @@ struct mw_daemon {
     struct mw_memory *memory;
     struct mw_admission admission;
     struct mw_counters counters;
-    atomic_bool closing;     /* no message may begin any more */
+    atomic_uint users;       /* messages, questions, reloads under way */
+    atomic_bool closing;     /* there may be no more of them */
     int64_t started_s;       /* since 1970 */
     pthread_mutex_t lock;    /* guards snapshot */
     pthread_mutex_t reading; /* one reload at a time */
@@ -46,8 +47,10 @@ int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error);
  * cannot be ended, know it. */
 void mw_daemon_rest(struct mw_daemon *daemon);
 
-/* Counts a message that begins in counters.messages_open; false when none may. */
-bool mw_daemon_admit(struct mw_daemon *daemon);
+/* Whoever uses the daemon from another thread than the main one says so, unless it is
+ * closing (false), and says when it is done: the end waits for that. */
+bool mw_daemon_enter(struct mw_daemon *daemon);
+void mw_daemon_leave(struct mw_daemon *daemon);
 
 /* The configuration in force, as a use of its own (mw_snapshot_release). */
 struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon);

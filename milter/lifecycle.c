@@ -15,6 +15,7 @@
 
 #include "milter/callbacks.h"
 #include "milter/check.h"
+#include "milter/control.h"
 #include "milter/engine.h"
 #include "milter/front.h"
 #include "milter/listen.h"
@@ -33,7 +34,8 @@ struct lifecycle {
     struct mw_wake *wake;
     struct mw_listener listeners[MOST_LISTENERS];
     size_t listener_count;
-    int parent; /* pipe to the process that was started, when in the background */
+    struct mw_listener control; /* descriptor -1: none */
+    int parent;                 /* pipe to the process that was started, when in the background */
 };
 
 /* --- checking ------------------------------------------------------------------ */
@@ -165,6 +167,17 @@ static int open_listeners(struct lifecycle *life, struct mw_error *error)
     return 0;
 }
 
+static int open_control(struct lifecycle *life, struct mw_error *error)
+{
+    const struct mw_listen_settings settings = {"0660", life->config->milter.socket_group};
+    const char *path = life->config->milter.control;
+    char name[160];
+    if (!path || !*path)
+        return 0;
+    snprintf(name, sizeof name, "unix:%s", path);
+    return mw_listen_open(name, &settings, &life->control, error);
+}
+
 static int write_pid_file(const struct lifecycle *life, struct mw_error *error)
 {
     const char *path = life->config->milter.pid_file;
@@ -177,6 +190,22 @@ static int write_pid_file(const struct lifecycle *life, struct mw_error *error)
     return fclose(file) == 0 ? 0 : mw_fail_errno(error, "cannot write %s", path);
 }
 
+/* So that they can be asked for, and removed at the end. */
+static int give_file(const struct mw_listener *listener, uid_t user, struct mw_error *error)
+{
+    if (!listener->path[0] || lchown(listener->path, user, (gid_t)-1) == 0)
+        return 0;
+    return mw_fail_errno(error, "cannot give %s to milter.user", listener->path);
+}
+
+static int give_files(const struct lifecycle *life, uid_t user, struct mw_error *error)
+{
+    for (size_t i = 0; i < life->listener_count; i++)
+        if (give_file(&life->listeners[i], user, error) != 0)
+            return error->code;
+    return give_file(&life->control, user, error);
+}
+
 static int drop_rights(const struct lifecycle *life, struct mw_error *error)
 {
     const char *name = life->config->milter.user;
@@ -184,6 +213,8 @@ static int drop_rights(const struct lifecycle *life, struct mw_error *error)
         const struct passwd *user = getpwnam(name);
         if (!user)
             return mw_fail(error, MW_ERR_INPUT, "milter.user: there is no user '%s'", name);
+        if (give_files(life, user->pw_uid, error) != 0)
+            return error->code;
         if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
             setuid(user->pw_uid) != 0)
             return mw_fail_errno(error, "cannot become %s", name);
@@ -208,7 +239,8 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
         return error->code;
     }
     life->snapshot = mw_daemon_snapshot(life->daemon);
-    if (open_listeners(life, error) != 0 || write_pid_file(life, error) != 0)
+    if (open_listeners(life, error) != 0 || open_control(life, error) != 0 ||
+        write_pid_file(life, error) != 0)
         return error->code;
     return drop_rights(life, error);
 }
@@ -244,6 +276,8 @@ static int start_threads(struct lifecycle *life, struct mw_error *error)
     if (mw_daemon_start(life->daemon, error) == 0 &&
         mw_callbacks_register(life->daemon, error) == 0)
         serve_listeners(life, error);
+    if (error->code == 0 && life->control.fd >= 0)
+        mw_control_start(life->daemon, life->control.fd, error);
     mw_wake_block(false);
     return error->code;
 }
@@ -251,9 +285,12 @@ static int start_threads(struct lifecycle *life, struct mw_error *error)
 static void *reload(void *daemon)
 {
     struct mw_error error = {0};
+    if (!mw_daemon_enter(daemon))
+        return NULL;
     mw_notify_reloading();
     mw_daemon_reload(daemon, &error);
     mw_notify("READY=1");
+    mw_daemon_leave(daemon);
     return NULL;
 }
 
@@ -278,7 +315,7 @@ static int loop(struct lifecycle *life, struct mw_error *error)
 static bool wait_for_messages(struct lifecycle *life, int64_t late_ms)
 {
     struct mw_wake_signals signals = {0};
-    const atomic_uint_fast64_t *open = &life->daemon->counters.messages_open;
+    const atomic_uint *open = &life->daemon->users;
     while (atomic_load(open) > 0 && mw_parse_clock_us() / 1000 < late_ms && signals.end == 0)
         mw_wake_wait(life->wake, STEP_MS, &signals);
     return atomic_load(open) == 0;
@@ -305,6 +342,7 @@ static void close_listeners(struct lifecycle *life)
     for (size_t i = 0; i < life->listener_count; i++)
         mw_listen_close(&life->listeners[i]);
     life->listener_count = 0;
+    mw_listen_close(&life->control);
 }
 
 static void end(struct lifecycle *life)
@@ -339,7 +377,7 @@ static int run(struct lifecycle *life, struct mw_error *error)
 
 int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error *error)
 {
-    struct lifecycle life = {.options = options, .parent = -1};
+    struct lifecycle life = {.options = options, .control.fd = -1, .parent = -1};
     bool started = prepare(&life, error) == 0 && start_threads(&life, error) == 0;
     if (started)
         return run(&life, error);

@@ -1,0 +1,222 @@
+/* control: questions and answers. */
+#include "milter/control.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "milter/wake.h"
+
+enum { ASKERS = 16, PATIENCE_S = 5 };
+
+static const char *const commands[] = {"status", "stats", "reload"};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+int mw_control_parse(struct mw_bytes line, enum mw_control_command *command, struct mw_error *error)
+{
+    json_error_t why;
+    if (line.size > MW_CONTROL_LINE)
+        return mw_fail(error, MW_ERR_INPUT, "a question has at most %d bytes", MW_CONTROL_LINE);
+    json_t *json = json_loadb((const char *)line.data, line.size, JSON_REJECT_DUPLICATES, &why);
+    const char *name = json_string_value(json_object_get(json, "command"));
+    int result = MW_ERR_INPUT;
+    for (unsigned i = 0; name && i < COMMANDS; i++)
+        if (strcmp(name, commands[i]) == 0) {
+            *command = (enum mw_control_command)i;
+            result = 0;
+        }
+    json_decref(json);
+    return result == 0 ? 0
+                       : mw_fail(error, MW_ERR_INPUT,
+                                 "ask {\"command\": \"status\"}, stats or reload, as one line");
+}
+
+static json_t *number(const atomic_uint_fast64_t *counter)
+{
+    return json_integer((json_int_t)atomic_load(counter));
+}
+
+static json_t *store_state(struct mw_daemon *daemon)
+{
+    struct mw_store_state state;
+    if (!mw_memory_store_state(daemon->memory, &state))
+        return json_string("none");
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "up", state.up, "trouble",
+                     state.trouble, "why", state.why, "address", state.address, "saved",
+                     (json_int_t)state.saved, "spooled", (json_int_t)state.spooled, "replayed",
+                     (json_int_t)state.replayed, "failed", (json_int_t)state.failed, "waiting",
+                     (json_int_t)state.spool_entries);
+}
+
+static void add_filters(void *user, const struct mw_tracked *tracked)
+{
+    json_t *filters = user;
+    for (size_t i = 0; i < mw_tracked_count(tracked); i++) {
+        struct mw_tracked_state state;
+        mw_tracked_get_state(tracked, i, &state);
+        json_object_set_new(filters, state.name, json_integer((json_int_t)state.info.values));
+    }
+}
+
+static json_t *workers_state(struct mw_daemon *daemon)
+{
+    struct mw_pool_state pool;
+    mw_pool_get_state(daemon->pool, &pool);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)pool.workers,
+                     "generation", (json_int_t)pool.generation, "busy", (json_int_t)pool.busy,
+                     "done", (json_int_t)pool.done, "failed", (json_int_t)pool.failed, "deaths",
+                     (json_int_t)pool.deaths);
+}
+
+static json_t *status(struct mw_daemon *daemon)
+{
+    struct mw_counters *counters = &daemon->counters;
+    json_t *filters = json_object();
+    mw_memory_look(daemon->memory, add_filters, filters);
+    return json_pack("{s:b, s:s, s:I, s:I, s:s?, s:o, s:o, s:I, s:o, s:o, s:o}", "ok", true,
+                     "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(), "uptime",
+                     (json_int_t)(time(NULL) - daemon->started_s), "configuration",
+                     daemon->config_path, "connections", number(&counters->connections_open),
+                     "messages", number(&counters->messages_open), "held_bytes",
+                     (json_int_t)atomic_load(&daemon->admission.held), "workers",
+                     workers_state(daemon), "store", store_state(daemon), "filters", filters);
+}
+
+static json_t *stats(struct mw_daemon *daemon)
+{
+    struct mw_counters *counters = &daemon->counters;
+    json_t *actions = json_object(), *verdicts = json_object(), *failures = json_object();
+    for (unsigned i = MW_ACTION_ACCEPT; i <= MW_ACTION_DISCARD; i++)
+        json_object_set_new(actions, mw_action_name(i), number(&counters->actions[i]));
+    for (unsigned i = 0; i <= MW_UNSCANNED; i++)
+        json_object_set_new(verdicts, mw_verdict_name(i), number(&counters->verdicts[i]));
+    for (unsigned i = 0; i < MW_FAILURE_COUNT; i++)
+        json_object_set_new(failures, mw_failure_name(i), number(&counters->failures[i]));
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", true,
+                     "connections", number(&counters->connections), "messages",
+                     number(&counters->messages), "aborted", number(&counters->aborted), "bytes",
+                     number(&counters->bytes), "actions", actions, "verdicts", verdicts, "failures",
+                     failures, "reloads", number(&counters->reloads), "reloads_failed",
+                     number(&counters->reloads_failed), "workers", workers_state(daemon));
+}
+
+static json_t *reload(struct mw_daemon *daemon)
+{
+    struct mw_error error = {0};
+    struct mw_pool_state pool;
+    if (mw_daemon_reload(daemon, &error) != 0)
+        return json_pack("{s:b, s:s}", "ok", false, "error", error.text);
+    mw_pool_get_state(daemon->pool, &pool);
+    return json_pack("{s:b, s:I}", "ok", true, "generation", (json_int_t)pool.generation);
+}
+
+char *mw_control_answer(struct mw_daemon *daemon, struct mw_bytes line)
+{
+    struct mw_error error = {0};
+    enum mw_control_command command = MW_CONTROL_STATUS;
+    json_t *answer;
+    if (mw_control_parse(line, &command, &error) != 0)
+        answer = json_pack("{s:b, s:s}", "ok", false, "error", error.text);
+    else if (command == MW_CONTROL_STATUS)
+        answer = status(daemon);
+    else if (command == MW_CONTROL_STATS)
+        answer = stats(daemon);
+    else
+        answer = reload(daemon);
+    char *text = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    return text ? text : strdup("{\"ok\":false,\"error\":\"the answer cannot be written\"}");
+}
+
+/* --- the socket ------------------------------------------------------------------- */
+
+struct control {
+    struct mw_daemon *daemon;
+    int fd;
+    atomic_uint askers;
+};
+
+struct asker {
+    struct control *control;
+    int fd;
+};
+
+static void answer(struct asker *asker)
+{
+    char line[MW_CONTROL_LINE];
+    size_t got = 0;
+    ssize_t n = 1;
+    while (got < sizeof line && !memchr(line, '\n', got) &&
+           (n = recv(asker->fd, line + got, sizeof line - got, 0)) > 0)
+        got += (size_t)n;
+    const char *end = memchr(line, '\n', got);
+    struct mw_bytes question = {(const unsigned char *)line, end ? (size_t)(end - line) : got};
+    char *text = mw_control_answer(asker->control->daemon, question);
+    send(asker->fd, text, strlen(text), MSG_NOSIGNAL | MSG_MORE);
+    send(asker->fd, "\n", 1, MSG_NOSIGNAL);
+    free(text);
+}
+
+static void *serve(void *argument)
+{
+    struct asker *asker = argument;
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    setsockopt(asker->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(asker->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (mw_daemon_enter(asker->control->daemon)) {
+        answer(asker);
+        mw_daemon_leave(asker->control->daemon);
+    }
+    close(asker->fd);
+    atomic_fetch_sub(&asker->control->askers, 1);
+    free(asker);
+    return NULL;
+}
+
+/* Too many at once are hung up on. */
+static void take(struct control *control, int fd)
+{
+    struct mw_error ignored = {0};
+    struct asker *asker = malloc(sizeof *asker);
+    if (!asker)
+        abort();
+    *asker = (struct asker){control, fd};
+    if (atomic_fetch_add(&control->askers, 1) < ASKERS &&
+        mw_wake_thread(serve, asker, &ignored) == 0)
+        return;
+    atomic_fetch_sub(&control->askers, 1);
+    close(fd);
+    free(asker);
+}
+
+static void *listen_for_askers(void *argument)
+{
+    struct control *control = argument;
+    struct pollfd ready = {.fd = control->fd, .events = POLLIN};
+    for (;;) {
+        poll(&ready, 1, -1);
+        if (ready.revents & POLLNVAL)
+            return NULL;
+        int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            take(control, fd);
+    }
+}
+
+int mw_control_start(struct mw_daemon *daemon, int fd, struct mw_error *error)
+{
+    struct control *control = calloc(1, sizeof *control);
+    if (!control)
+        abort();
+    control->daemon = daemon;
+    control->fd = fd;
+    if (mw_wake_thread(listen_for_askers, control, error) == 0)
+        return 0;
+    free(control);
+    return error->code;
+}
