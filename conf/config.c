@@ -390,6 +390,32 @@ static void sample_option(FILE *out, const struct mw_option *option)
             option->initial ? option->initial : "", quote);
 }
 
+/* Every option of a rule, or of its conditions, behind a margin. */
+static void sample_rule_options(FILE *out, const char *section, const char *margin)
+{
+    for (size_t i = 0; i < mw_rule_option_count; i++) {
+        const struct mw_option *option = &mw_rule_options[i];
+        if (strcmp(option->section, section) != 0)
+            continue;
+        const char *initial = option->initial ? option->initial : "";
+        const char *quote = mw_option_is_bare(option, option->initial) ? "" : "\"";
+        fprintf(out, "#\n%s# %s\n%s%s = %s%s%s;\n", margin, option->help, margin, option->name,
+                quote, initial, quote);
+    }
+}
+
+static void sample_rules(FILE *out)
+{
+    fputs("\n# Rules, tried in order: the first whose conditions all hold decides. Where a list\n"
+          "# is allowed one of its items must hold, and none that begins with !.\n"
+          "# policy: (\n#   {\n",
+          out);
+    sample_rule_options(out, "policy", "#     ");
+    fputs("#\n#     when: {\n", out);
+    sample_rule_options(out, "policy.when", "#       ");
+    fputs("#     };\n#   }\n# );\n", out);
+}
+
 void mw_config_sample(FILE *out)
 {
     fputs("# mailwitness: every option with its default.\n"
@@ -408,6 +434,7 @@ void mw_config_sample(FILE *out)
             sample_option(out, &named->options[j]);
         fputs("#   };\n# };\n", out);
     }
+    sample_rules(out);
 }
 
 static void dump_options(FILE *out, const struct mw_option *options, size_t count,
@@ -443,11 +470,38 @@ static void dump_named(FILE *out, const struct mw_named_section *named,
     fputs("};\n", out);
 }
 
+static void dump_rule_options(FILE *out, const char *section, const struct mw_config_rule *rule)
+{
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < mw_rule_option_count; i++) {
+        const struct mw_option *option = &mw_rule_options[i];
+        const char *text =
+            strcmp(option->section, section) == 0 ? mw_option_get(option, rule, arena) : NULL;
+        if (text)
+            fprintf(out, "    %s = %s;\n", option->name, text);
+    }
+    mw_arena_free(arena);
+}
+
+static void dump_rules(FILE *out, const struct mw_config *config)
+{
+    fputs("policy: (\n", out);
+    for (size_t i = 0; i < config->rules.count; i++) {
+        fputs("{\n", out);
+        dump_rule_options(out, "policy", &config->rules.items[i]);
+        fputs("    when: {\n", out);
+        dump_rule_options(out, "policy.when", &config->rules.items[i]);
+        fprintf(out, "    };\n}%s\n", i + 1 < config->rules.count ? "," : "");
+    }
+    fputs(");\n", out);
+}
+
 void mw_config_dump(const struct mw_config *config, FILE *out)
 {
     dump_options(out, mw_options, mw_option_count, config, true);
     for (size_t i = 0; i < mw_named_section_count; i++)
         dump_named(out, &mw_named_sections[i], config);
+    dump_rules(out, config);
 }
 
 /* A section as text; the caller frees it. */

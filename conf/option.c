@@ -127,9 +127,9 @@ static const char *quoted(struct mw_arena *arena, const char *text)
     char *to = out;
     *to++ = '"';
     for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
+        if (*text == '"' || *text == '\\' || *text == '\n')
             *to++ = '\\';
-        *to++ = *text;
+        *to++ = (char)(*text == '\n' ? 'n' : *text);
     }
     *to = '"';
     return out;
