@@ -121,6 +121,14 @@ for my $name (qw(observe tag strict)) {
     my $mode = $name eq 'observe' ? 'observe' : 'act';
     like(scalar qx($mailwitness config dump $file), qr/^    mode = "$mode";/m, "... and its mode is $mode");
 }
+open my $page, '<', "$top/doc/policy.md" or die $!;
+my @blocks = do { local $/; <$page> } =~ /^```conf\n(.*?)^```$/msg;
+is(scalar @blocks, 11, 'the page on policy has its examples');
+for my $block (@blocks) {
+    ($said, $status) = run('check', $block);
+    my ($line) = $block =~ /^ *(?:\{ )?name = "(.*?)"/m;
+    is($status, 0, 'an example is sound: ' . ($line || (split /\n/, $block)[0])) or diag($said);
+}
 my $sample = qx($mailwitness config sample);
 my ($policy) = $sample =~ /^(# policy: \(.*)/ms;
 $policy =~ s/^# ?//mg;
