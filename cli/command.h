@@ -20,7 +20,8 @@ struct mw_command {
 };
 
 extern const struct mw_command mw_command_bloom, mw_command_config, mw_command_scan,
-    mw_command_seen, mw_command_status, mw_command_stats, mw_command_reload;
+    mw_command_seen, mw_command_spool, mw_command_status, mw_command_stats, mw_command_store,
+    mw_command_reload;
 
 /* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
 int mw_command_fail(const struct mw_command *command, const char *format, ...)

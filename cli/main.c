@@ -28,6 +28,8 @@ static const struct mw_command *const commands[] = {
     &mw_command_status,
     &mw_command_stats,
     &mw_command_reload,
+    &mw_command_store,
+    &mw_command_spool,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

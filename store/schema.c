@@ -224,8 +224,6 @@ static void write_message(struct writing *writing)
     word(writing, writing->message->json);
     send(writing);
     expire_with_message(writing, writing->key);
-    index_entry(writing, mw_arena_printf(arena, "%smessages", writing->prefix),
-                mw_schema_keep_indexes(writing->message->settings));
 }
 
 static void write_attachment_list(struct writing *writing)
@@ -481,30 +479,66 @@ static bool is_trimmer(const char *id)
     return strtoul(id + strlen(id) - 4, NULL, 16) % TRIM_ONE_IN == 0;
 }
 
+static void begin(struct writing *writing, struct mw_flight *flight, struct mw_arena *arena,
+                  const struct mw_schema_message *message)
+{
+    const struct mw_store_settings *settings = message->settings;
+    const char *id = message->report->id;
+    int64_t keep_ms = (int64_t)mw_schema_keep_indexes(settings) * 1000;
+    *writing = (struct writing){
+        .flight = flight,
+        .arena = arena,
+        .message = message,
+        .prefix = settings->prefix,
+        .key = mw_arena_printf(arena, "%smessage:%s", settings->prefix, id),
+        .score = mw_arena_printf(arena, "%lld", (long long)message->time_ms),
+        .received = message->report->received ? message->report->received : "",
+    };
+    if (is_trimmer(id))
+        writing->oldest = mw_arena_printf(arena, "%lld", (long long)(message->time_ms - keep_ms));
+}
+
+static void write_indexes(struct writing *writing)
+{
+    unsigned keep = mw_schema_keep_indexes(writing->message->settings);
+    const struct mw_texts *keys =
+        mw_schema_index_keys(writing->arena, writing->prefix, writing->message->report);
+    index_entry(writing, mw_arena_printf(writing->arena, "%smessages", writing->prefix), keep);
+    for (size_t i = 0; i < keys->count; i++)
+        index_entry(writing, keys->items[i], keep);
+}
+
+void mw_schema_index(struct mw_flight *flight, struct mw_arena *arena,
+                     const struct mw_schema_message *message)
+{
+    struct writing writing;
+    const struct mw_report *report = message->report;
+    begin(&writing, flight, arena, message);
+    write_indexes(&writing);
+    index_entry(
+        &writing,
+        mw_index_key(arena, writing.prefix, MW_INDEX_VERDICT, mw_verdict_name(report->verdict)),
+        mw_schema_keep_indexes(message->settings));
+    for (size_t i = 0; i < report->attachments.count; i++)
+        if (report->attachments.items[i].sha256)
+            index_entry(&writing,
+                        mw_arena_printf(arena, "%sattachment:%s:messages", writing.prefix,
+                                        report->attachments.items[i].sha256),
+                        mw_schema_keep_indexes(message->settings));
+}
+
 void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
                      const struct mw_schema_message *message, struct mw_squeezer *squeezer)
 {
-    const struct mw_store_settings *settings = message->settings;
-    const struct mw_report *report = message->report;
-    struct writing writing = {.flight = flight,
-                              .arena = arena,
-                              .message = message,
-                              .prefix = settings->prefix,
-                              .received = report->received ? report->received : ""};
-    writing.key = mw_arena_printf(arena, "%smessage:%s", settings->prefix, report->id);
-    writing.score = mw_arena_printf(arena, "%lld", (long long)message->time_ms);
-    unsigned keep = mw_schema_keep_indexes(settings);
-    if (is_trimmer(report->id))
-        writing.oldest =
-            mw_arena_printf(arena, "%lld", (long long)(message->time_ms - (int64_t)keep * 1000));
+    struct writing writing;
+    const struct mw_attachments *attachments = &message->report->attachments;
+    begin(&writing, flight, arena, message);
     mw_flight_add(flight, "MULTI", NULL);
     write_message(&writing);
     write_attachment_list(&writing);
-    const struct mw_texts *keys = mw_schema_index_keys(arena, settings->prefix, report);
-    for (size_t i = 0; i < keys->count; i++)
-        index_entry(&writing, keys->items[i], keep);
-    for (size_t i = 0; i < report->attachments.count; i++)
-        if (report->attachments.items[i].sha256)
+    write_indexes(&writing);
+    for (size_t i = 0; i < attachments->count; i++)
+        if (attachments->items[i].sha256)
             write_attachment(&writing, i, squeezer);
     write_script(&writing);
     mw_flight_add(flight, "EXEC", NULL);

@@ -71,6 +71,11 @@ void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
 void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
                      const struct mw_schema_message *message, struct mw_squeezer *squeezer);
 
+/* Those of its commands that make it findable, for a message whose indexes were lost; its
+ * verdict's index is the one of the report. */
+void mw_schema_index(struct mw_flight *flight, struct mw_arena *arena,
+                     const struct mw_schema_message *message);
+
 /* "yara/Rule=malicious, clamav/Eicar=malicious": findings in one line. */
 const char *mw_schema_findings(struct mw_arena *arena, const struct mw_findings *findings);
 

@@ -1,0 +1,93 @@
+#!/usr/bin/perl
+# mailwitness spool and mailwitness store check: what administrators can rely on.
+use strict;
+use warnings;
+use lib "$ENV{top_srcdir}/t/lib";
+use RedisServer;
+use JSON::PP;
+use Test::More;
+
+my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
+my $redis = RedisServer->new;
+my $config = $redis->config;
+
+sub run {
+    my (@words) = @_;
+    my $pid = open my $out, '-|';
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die $!;
+        exec $mailwitness, @words or die $!;
+    }
+    my $text = do { local $/; <$out> } // q{};
+    close $out;
+    return ($text, $? >> 8);
+}
+
+my ($text, $status) = run(qw(spool list --config), $config);
+ok($status == 2 && $text =~ m{/spool: No such file}, 'a spool that was never used is told');
+feed($config, 40, 4, 0, 5000);
+($text, $status) = run(qw(spool list --config), $config);
+is("$text$status", '1', 'nothing waits while Redis takes messages: exit 1');
+$redis->stop;
+my ($kept) = feed($config, 30, 3);
+($text, $status) = run(qw(spool list --json --config), $config);
+my @lines = map { decode_json($_) } split /\n/, $text;
+is_deeply([sort map { $_->{id} } @lines], [sort keys %{$kept}], 'what waits is listed, each once, exit 0');
+is_deeply([grep { !$_->{subject} || !$_->{from} || $_->{bytes} < 1000 } @lines], [], '... with what it is');
+($text, $status) = run(qw(spool list --config), $config);
+is(scalar(() = $text =~ /sender\d+\@example\.net/g), 30, '... also as a table');
+my $id = $lines[7]{id};
+($text, $status) = run(qw(spool show), $id, '--config', $config);
+is(decode_json($text)->{subject}, $lines[7]{subject}, 'the report of one is shown');
+($text, $status) = run(qw(spool show none --config), $config);
+ok($status == 2 && $text =~ /no message none waits in/, 'one that is not there is named');
+($text, $status) = run(qw(spool flush --wait 1 --config), $config);
+ok($status == 2 && $text =~ /^0 messages brought.*30 wait/m && $text =~ /takes no writes: /, 'without Redis nothing is flushed, and why is told');
+$redis->start;
+($text, $status) = run(qw(spool flush --config), $config);
+is("$text$status", "30 messages brought to Redis, 0 wait, 0 are set aside as refused\n0", 'with Redis everything is');
+is_deeply([missing($redis, $kept)], [], '... and there it is');
+($text) = run(qw(spool list --recent --json --config), $config);
+is(scalar(() = $text =~ /\n/g), 70, 'what Redis took is kept for a while');
+($text, $status) = run(qw(spool lits));
+ok($status == 2 && $text =~ /did you mean 'list'/, 'a mistyped subcommand gets a suggestion');
+
+# Redis was started empty: what it took before was told again, so all 70 are there.
+($text, $status) = run(qw(store check --json --config), $config);
+my $check = decode_json($text);
+is($status, 0, 'what the store wrote fits together') or diag($text);
+is_deeply([@{$check}{qw(messages dangling unindexed orphans timeless)}], [70, 0, 0, 0, 0], '... and is counted');
+my ($some, $other) = sort keys %{$kept};
+$redis->cli('del', "mw:message:$some");
+$redis->cli('zrem', 'mw:messages', $other);
+$redis->cli('del', 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id'));
+my ($hash) = split /\n/, $redis->cli(qw(zrange mw:attachments 0 0));
+my $bytes = $redis->cli(qw(zrange mw:attachments -1 -1));
+$redis->cli('del', "mw:attachment:$hash");
+$redis->cli('del', "mw:data:$bytes");
+$redis->cli(qw(persist mw:index:verdict:clean));
+($text, $status) = run(qw(store check --json --config), $config);
+$check = decode_json($text);
+is($status, 1, 'what was broken by hand is found: exit 1');
+cmp_ok($check->{dangling}, '>=', 8, '... entries of a message that is gone');
+is($check->{unindexed}, 1, '... a message that is not found');
+cmp_ok($check->{orphans}, '>=', 2, '... bytes without facts');
+is_deeply([@{$check}{qw(timeless without_bytes mended)}], [1, 1, 0], '... a key without an end, and nothing is touched');
+($text, $status) = run(qw(store check --mend --config), $config);
+is($status, 0, '--mend mends it') or diag($text);
+($text, $status) = run(qw(store check --json --config), $config);
+$check = decode_json($text);
+is($status, 0, '... so that all fits together again') or diag($text);
+is($redis->cli('zscore', 'mw:messages', $other) > 1e12, 1, '... and the message is found');
+is($redis->cli('zcard', 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id')), 1, '... by its queue id too');
+cmp_ok($redis->cli(qw(ttl mw:index:verdict:clean)), '>', 1000, '... and the key has an end');
+open my $empty, '>', "$redis->{dir}/empty" or die $!;
+close $empty or die $!;
+($text, $status) = run(qw(store check --config), "$redis->{dir}/empty");
+ok($status == 2 && $text =~ /names no Redis/, 'without a Redis in the configuration that is told');
+($text, $status) = run(qw(store));
+ok($status == 2 && $text =~ /say check/, 'a subcommand is asked for');
+$redis->stop;
+($text, $status) = run(qw(store check --config), $config);
+ok($status == 2 && $text =~ /cannot connect to unix:/, 'Redis away is told');
+done_testing();
