@@ -73,7 +73,7 @@ static int finish_output(int status)
 
 static int help(int argc, char **argv)
 {
-    if (argc > 1) {
+    if (argc > 1 && strcmp(argv[1], "help") != 0) {
         const struct mw_command *command = find(argv[1]);
         if (!command)
             return unknown(argv[1]);
