@@ -5,9 +5,13 @@
 
 #include "cli/export_csv.h"
 #include "cli/export_ecs.h"
+#include "cli/merge.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "cli/wrap.h"
+#include "scanners/hash.h"
 #include "t/unit/tap.h"
+#include "worker/witness.h"
 
 /* Tuesday, 2026-11-24 15:30:20.500 in Berlin, UTC+1. */
 static const int64_t now = 1795530620500;
@@ -253,6 +257,112 @@ static void test_terminal(void)
     tap_is(size, "1.5K", "others are rounded");
 }
 
+static struct mw_report *sample_report(void)
+{
+    struct mw_error error = {0};
+    return mw_report_from_json(mw_bytes_of(report_json), &error);
+}
+
+static void test_merge(void)
+{
+    struct mw_report *kept = sample_report(), *fresh = sample_report();
+    struct mw_attachment *scanned = &fresh->attachments.items[0];
+    tap_ok(!mw_merge_findings(kept, scanned), "findings that are there already change nothing");
+    scanned->findings.items[0].name = "Worse";
+    scanned->verdict = MW_CLEAN;
+    tap_ok(mw_merge_findings(kept, scanned) && kept->attachments.items[0].findings.count == 2,
+           "a new finding is added");
+    tap_ok(kept->attachments.items[0].verdict == MW_MALICIOUS && kept->verdict == MW_MALICIOUS,
+           "a verdict is never lowered");
+    kept->verdict = kept->attachments.items[0].verdict = MW_UNSCANNED;
+    scanned->verdict = MW_SUSPICIOUS;
+    tap_ok(mw_merge_findings(kept, scanned) && kept->verdict == MW_SUSPICIOUS &&
+               kept->attachments.items[0].verdict == MW_SUSPICIOUS,
+           "but raised, from unscanned as well");
+    scanned->verdict = MW_UNSCANNED;
+    tap_ok(!mw_merge_findings(kept, scanned), "what could not be scanned changes nothing");
+    scanned->sha256 = "22";
+    scanned->findings.items[0].name = "Another";
+    scanned->verdict = MW_MALICIOUS;
+    tap_ok(!mw_merge_findings(kept, scanned), "other bytes have other findings");
+    mw_report_free(fresh);
+    char *json = mw_report_to_json(kept, MW_JSON_LINE, NULL);
+    tap_ok(json && strstr(json, "\"Worse\""), "what was merged outlives where it came from");
+    free(json);
+    mw_report_free(kept);
+}
+
+static bool comes_through(struct mw_witness *witness, struct mw_hasher *hasher,
+                          struct mw_bytes data, const struct mw_wrap_facts *facts)
+{
+    struct mw_error error = {0};
+    struct mw_bytes raw;
+    struct mw_memfile *message = mw_wrap(data, facts, &error);
+    if (!message || mw_memfile_map(message, &raw, &error) != 0)
+        return false;
+    struct mw_report *report = mw_witness_examine(witness, raw);
+    const char *sha256 = mw_hasher_sha256(hasher, report->arena, data);
+    const struct mw_attachment *file = mw_wrap_find(report, sha256);
+    bool same_name = !facts->filename ||
+                     (file && file->filename && strcmp(file->filename, facts->filename) == 0);
+    bool same_sender =
+        !facts->sender ||
+        (report->from.count == 1 && strcmp(report->from.items[0].address, facts->sender) == 0);
+    bool good = file && same_name && same_sender && file->data.size == data.size &&
+                (data.size == 0 || memcmp(file->data.data, data.data, data.size) == 0);
+    mw_report_free(report);
+    mw_memfile_free(message);
+    return good;
+}
+
+static void test_wrap(void)
+{
+    static const char *const texts[] = {
+        "",
+        "\n",
+        "\r\n",
+        ".",
+        "\r\n.\r\nQUIT\r\n",
+        "From x\n",
+        "DATA\r\nx\r\n.\r\n",
+        "begin 644 x\n#86)C\n`\nend\n",
+        "--b\n\nx\n--b--\n",
+        "Content-Type: text/plain\n\nhi",
+    };
+    static const struct mw_wrap_facts facts[] = {
+        {NULL, NULL, NULL, NULL},
+        {"a b;\"c\" \xC3\xBC.exe", "text/plain", "ana@example.com", "x\r\nTo: y"},
+        {"x.eml", "message/rfc822", "ana@example.com", "\xC3\xBC"},
+        {"x", "multipart/mixed; boundary=b", NULL, ""},
+        {"winmail.dat", "application/ms-tnef", NULL, NULL},
+        {"a.zip", "not a type\r\nX: y", NULL, NULL},
+    };
+    struct mw_error error = {0};
+    struct mw_witness_settings settings = {0};
+    mw_limits_default(&settings.limits);
+    struct mw_witness *witness = mw_witness_new(&settings, &error);
+    struct mw_hasher *hasher = mw_hasher_new(&error);
+    unsigned char noise[3000];
+    bool good = true;
+    srand(1);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        for (size_t j = 0; j < sizeof texts / sizeof *texts; j++)
+            if (!comes_through(witness, hasher, mw_bytes_of(texts[j]), &facts[i])) {
+                printf("# facts %zu, text %zu does not come through\n", i, j);
+                good = false;
+            }
+        for (size_t size = 0; size < sizeof noise; size += 97) {
+            for (size_t k = 0; k < size; k++)
+                noise[k] = (unsigned char)rand();
+            good =
+                good && comes_through(witness, hasher, (struct mw_bytes){noise, size}, &facts[i]);
+        }
+    }
+    tap_ok(good, "an attachment wrapped as a message is read as the part it was");
+    mw_hasher_free(hasher);
+    mw_witness_free(witness);
+}
+
 int main(void)
 {
     setenv("TZ", "Europe/Berlin", 1);
@@ -263,5 +373,7 @@ int main(void)
     test_csv();
     test_report();
     test_terminal();
+    test_merge();
+    test_wrap();
     return tap_done();
 }
