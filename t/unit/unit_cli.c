@@ -5,7 +5,6 @@
 
 #include "cli/export_csv.h"
 #include "cli/export_ecs.h"
-#include "cli/merge.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "cli/wrap.h"
@@ -257,41 +256,6 @@ static void test_terminal(void)
     tap_is(size, "1.5K", "others are rounded");
 }
 
-static struct mw_report *sample_report(void)
-{
-    struct mw_error error = {0};
-    return mw_report_from_json(mw_bytes_of(report_json), &error);
-}
-
-static void test_merge(void)
-{
-    struct mw_report *kept = sample_report(), *fresh = sample_report();
-    struct mw_attachment *scanned = &fresh->attachments.items[0];
-    tap_ok(!mw_merge_findings(kept, scanned), "findings that are there already change nothing");
-    scanned->findings.items[0].name = "Worse";
-    scanned->verdict = MW_CLEAN;
-    tap_ok(mw_merge_findings(kept, scanned) && kept->attachments.items[0].findings.count == 2,
-           "a new finding is added");
-    tap_ok(kept->attachments.items[0].verdict == MW_MALICIOUS && kept->verdict == MW_MALICIOUS,
-           "a verdict is never lowered");
-    kept->verdict = kept->attachments.items[0].verdict = MW_UNSCANNED;
-    scanned->verdict = MW_SUSPICIOUS;
-    tap_ok(mw_merge_findings(kept, scanned) && kept->verdict == MW_SUSPICIOUS &&
-               kept->attachments.items[0].verdict == MW_SUSPICIOUS,
-           "but raised, from unscanned as well");
-    scanned->verdict = MW_UNSCANNED;
-    tap_ok(!mw_merge_findings(kept, scanned), "what could not be scanned changes nothing");
-    scanned->sha256 = "22";
-    scanned->findings.items[0].name = "Another";
-    scanned->verdict = MW_MALICIOUS;
-    tap_ok(!mw_merge_findings(kept, scanned), "other bytes have other findings");
-    mw_report_free(fresh);
-    char *json = mw_report_to_json(kept, MW_JSON_LINE, NULL);
-    tap_ok(json && strstr(json, "\"Worse\""), "what was merged outlives where it came from");
-    free(json);
-    mw_report_free(kept);
-}
-
 static bool comes_through(struct mw_witness *witness, struct mw_hasher *hasher,
                           struct mw_bytes data, const struct mw_wrap_facts *facts)
 {
@@ -373,7 +337,6 @@ int main(void)
     test_csv();
     test_report();
     test_terminal();
-    test_merge();
     test_wrap();
     return tap_done();
 }
