@@ -10,7 +10,8 @@
 
 #include "core/suggest.h"
 
-enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_ERROR = 2 };
+/* 1 is what scan found, or that a search found nothing. */
+enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_NOTHING = 1, MW_EXIT_ERROR = 2 };
 
 struct mw_command {
     const char *name;
@@ -19,9 +20,10 @@ struct mw_command {
     int (*run)(const struct mw_command *command, int argc, char **argv); /* an enum mw_exit */
 };
 
-extern const struct mw_command mw_command_bloom, mw_command_config, mw_command_scan,
-    mw_command_seen, mw_command_spool, mw_command_status, mw_command_stats, mw_command_store,
-    mw_command_reload;
+extern const struct mw_command mw_command_attachment, mw_command_bloom, mw_command_config,
+    mw_command_export, mw_command_hunt, mw_command_reload, mw_command_rescan, mw_command_scan,
+    mw_command_search, mw_command_seen, mw_command_show, mw_command_spool, mw_command_stats,
+    mw_command_status, mw_command_store, mw_command_tail;
 
 /* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
 int mw_command_fail(const struct mw_command *command, const char *format, ...)

@@ -23,6 +23,11 @@ static const char built_with_clamav[] = "";
 static const struct mw_command *const commands[] = {
     &mw_command_scan,
     &mw_command_seen,
+    &mw_command_search,
+    &mw_command_show,
+    &mw_command_attachment,
+    &mw_command_export,
+    &mw_command_tail,
     &mw_command_bloom,
     &mw_command_config,
     &mw_command_status,
