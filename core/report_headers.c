@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/name_index.h"
 #include "core/report_json.h"
 
 /* name in ASCII lower case, in the arena. */
@@ -18,70 +19,71 @@ static const char *lower(struct mw_arena *arena, const char *name)
     return copy;
 }
 
-/* The first value stands alone, the second makes an array of it. */
-static int add_value(json_t *values, const char *key, const char *value)
+/* The values of the field at index first and of those of the same name behind it: one
+ * stands alone, several in an array. */
+static void write_values(struct mw_json_out *out, const struct mw_headers *headers,
+                         const struct mw_name_place *places, size_t first)
 {
-    json_t *text = json_string_nocheck(value);
-    json_t *there = json_object_get(values, key);
-    if (!text)
-        return -1;
-    if (!there)
-        return json_object_set_new(values, key, text);
-    if (json_is_array(there))
-        return json_array_append_new(there, text);
-    json_t *both = json_array();
-    json_array_append(both, there);
-    json_array_append_new(both, text);
-    return json_object_set_new(values, key, both);
+    bool several = places[first].many > 1;
+    if (several)
+        mw_json_out_char(out, '[');
+    for (size_t i = first; i < headers->count; i = places[i].next) {
+        if (i > first)
+            mw_json_out_char(out, ',');
+        mw_json_out_string(out, headers->items[i].value);
+    }
+    if (several)
+        mw_json_out_char(out, ']');
 }
 
-int mw_headers_to_json(json_t *object, const struct mw_headers *headers)
+static void write_raws(struct mw_json_out *out, const struct mw_headers *headers)
+{
+    size_t before = out->size;
+    bool any = false;
+    mw_json_out_key(out, "headers_raw");
+    mw_json_out_char(out, '[');
+    for (size_t i = 0; i < headers->count; i++) {
+        if (!headers->items[i].raw)
+            continue;
+        any = true;
+        mw_json_out_comma(out);
+        mw_json_out_char(out, '{');
+        mw_json_out_key(out, "index");
+        mw_json_out_integer(out, (int64_t)i);
+        mw_json_out_key(out, "raw");
+        mw_json_out_string(out, headers->items[i].raw);
+        mw_json_out_char(out, '}');
+    }
+    mw_json_out_char(out, ']');
+    if (!any)
+        mw_json_out_back(out, before);
+}
+
+void mw_headers_to_json(struct mw_json_out *out, const struct mw_headers *headers)
 {
     struct mw_arena *scratch = mw_arena_new();
-    json_t *values = json_object(), *names = json_array(), *raws = json_array();
-    int result = 0;
-    for (size_t i = 0; i < headers->count && result == 0; i++) {
-        const struct mw_header *header = &headers->items[i];
-        result = add_value(values, lower(scratch, header->name), header->value);
-        if (result == 0)
-            result = json_array_append_new(names, json_string_nocheck(header->name));
-        if (result == 0 && header->raw)
-            result = json_array_append_new(
-                raws, json_pack("{s:I, s:s}", "index", (json_int_t)i, "raw", header->raw));
+    const char **names = mw_arena_alloc(scratch, (headers->count + 1) * sizeof *names);
+    for (size_t i = 0; i < headers->count; i++)
+        names[i] = headers->items[i].name;
+    const struct mw_name_place *places = mw_name_index(scratch, names, headers->count);
+    mw_json_out_key(out, "headers");
+    mw_json_out_char(out, '{');
+    for (size_t i = 0; i < headers->count; i++) {
+        if (places[i].rank > 0)
+            continue;
+        mw_json_out_key(out, lower(scratch, names[i]));
+        write_values(out, headers, places, i);
     }
-    json_object_set_new(object, "headers", values);
-    json_object_set_new(object, "header_names", names);
-    if (json_array_size(raws) > 0)
-        json_object_set_new(object, "headers_raw", raws);
-    else
-        json_decref(raws);
+    mw_json_out_char(out, '}');
+    mw_json_out_key(out, "header_names");
+    mw_json_out_char(out, '[');
+    for (size_t i = 0; i < headers->count; i++) {
+        mw_json_out_comma(out);
+        mw_json_out_string(out, names[i]);
+    }
+    mw_json_out_char(out, ']');
+    write_raws(out, headers);
     mw_arena_free(scratch);
-    return result;
-}
-
-/* The next unused value of a name, counted in used (an object name -> integer). */
-static const char *next_value(json_t *values, json_t *used, const char *key)
-{
-    json_t *entry = json_object_get(values, key);
-    json_int_t n = json_integer_value(json_object_get(used, key));
-    json_object_set_new(used, key, json_integer(n + 1));
-    if (json_is_array(entry))
-        return json_string_value(json_array_get(entry, (size_t)n));
-    return n == 0 ? json_string_value(entry) : NULL;
-}
-
-/* Whether every value was used, none is left over. */
-static bool all_used(json_t *values, json_t *used)
-{
-    const char *key;
-    json_t *entry;
-    json_object_foreach (values, key, entry) {
-        json_int_t n = json_integer_value(json_object_get(used, key));
-        json_int_t there = json_is_array(entry) ? (json_int_t)json_array_size(entry) : 1;
-        if (n != there || (json_is_array(entry) && there < 2))
-            return false;
-    }
-    return true;
 }
 
 static int read_raws(struct mw_arena *arena, json_t *raws, struct mw_headers *headers,
@@ -100,26 +102,50 @@ static int read_raws(struct mw_arena *arena, json_t *raws, struct mw_headers *he
     return 0;
 }
 
+/* The value of the field at place, which must be the only one or in an array of as
+ * many as there are. */
+static const char *value_of(json_t *entry, const struct mw_name_place *place)
+{
+    if (!json_is_array(entry))
+        return place->many == 1 ? json_string_value(entry) : NULL;
+    if (place->many < 2 || json_array_size(entry) != place->many)
+        return NULL;
+    return json_string_value(json_array_get(entry, place->rank));
+}
+
+static const char **list_names(struct mw_arena *arena, json_t *names)
+{
+    size_t count = json_array_size(names);
+    const char **list = mw_arena_alloc(arena, (count + 1) * sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = mw_arena_dup(arena, json_string_value(json_array_get(names, i)));
+        if (!list[i])
+            return NULL;
+    }
+    return list;
+}
+
 static int read_names(struct mw_arena *arena, json_t *values, json_t *names,
                       struct mw_headers *headers, struct mw_error *error)
 {
-    json_t *used = json_object();
-    int result = 0;
-    for (size_t i = 0; i < json_array_size(names) && result == 0; i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        const char *value = name ? next_value(values, used, lower(arena, name)) : NULL;
-        if (!value) {
-            result = mw_fail(error, MW_ERR_FORMAT, "header_names: entry %zu has no value", i);
-            break;
-        }
+    size_t count = json_array_size(names), different = 0;
+    const char **list = list_names(arena, names);
+    if (!list)
+        return mw_fail(error, MW_ERR_FORMAT, "header_names: must be an array of strings");
+    const struct mw_name_place *places = mw_name_index(arena, list, count);
+    for (size_t i = 0; i < count; i++) {
+        different += places[i].rank == 0;
+        json_t *entry = json_object_get(values, lower(arena, list[i]));
+        const char *value = value_of(entry, &places[i]);
+        if (!value)
+            return mw_fail(error, MW_ERR_FORMAT, "header_names: entry %zu has no value", i);
         struct mw_header *header = mw_list_add(arena, headers, sizeof *headers->items);
-        header->name = mw_arena_dup(arena, name);
+        header->name = list[i];
         header->value = mw_arena_dup(arena, value);
     }
-    if (result == 0 && !all_used(values, used))
-        result = mw_fail(error, MW_ERR_FORMAT, "headers: a value is not in header_names");
-    json_decref(used);
-    return result;
+    if (json_object_size(values) != different)
+        return mw_fail(error, MW_ERR_FORMAT, "headers: a value is not in header_names");
+    return 0;
 }
 
 int mw_headers_from_json(struct mw_arena *arena, json_t *object, struct mw_headers *headers,

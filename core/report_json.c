@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *write_struct(const struct mw_fields *table, const void *data);
+static void write_struct(struct mw_json_out *out, const struct mw_fields *table, const void *data);
 static int read_struct(struct mw_arena *arena, const struct mw_fields *table, json_t *object,
                        void *data, struct mw_error *error);
 
@@ -15,136 +15,177 @@ static struct mw_any_list list_at(const void *member)
     return list;
 }
 
-static json_t *write_texts(const void *member)
+static void write_texts(struct mw_json_out *out, const void *member)
 {
     struct mw_texts texts;
     memcpy(&texts, member, sizeof texts);
-    json_t *array = json_array();
-    for (size_t i = 0; i < texts.count; i++)
-        json_array_append_new(array, json_string_nocheck(texts.items[i]));
-    return array;
+    mw_json_out_char(out, '[');
+    for (size_t i = 0; i < texts.count; i++) {
+        mw_json_out_comma(out);
+        mw_json_out_string(out, texts.items[i]);
+    }
+    mw_json_out_char(out, ']');
 }
 
-static json_t *write_list(const struct mw_fields *inner, const void *member)
+static void write_list(struct mw_json_out *out, const struct mw_fields *inner, const void *member)
 {
     struct mw_any_list list = list_at(member);
-    json_t *array = json_array();
-    for (size_t i = 0; i < list.count; i++)
-        json_array_append_new(
-            array, write_struct(inner, (const unsigned char *)list.items + i * inner->size));
-    return array;
+    mw_json_out_char(out, '[');
+    for (size_t i = 0; i < list.count; i++) {
+        mw_json_out_comma(out);
+        write_struct(out, inner, (const unsigned char *)list.items + i * inner->size);
+    }
+    mw_json_out_char(out, ']');
 }
 
-static json_t *write_flags(const void *member)
+static void write_flags(struct mw_json_out *out, const struct mw_flags *flags)
 {
-    const struct mw_flags *flags = member;
-    json_t *object = json_object();
-    for (size_t i = 0; i < flags->count; i++)
-        json_object_set_new(object, flags->items[i].name, json_boolean(flags->items[i].value));
-    return object;
+    mw_json_out_char(out, '{');
+    for (size_t i = 0; i < flags->count; i++) {
+        mw_json_out_key(out, flags->items[i].name);
+        mw_json_out_raw(out, flags->items[i].value ? "true" : "false");
+    }
+    mw_json_out_char(out, '}');
 }
 
-static json_t *write_numbers(const void *member)
+static void write_numbers(struct mw_json_out *out, const struct mw_numbers *numbers)
 {
-    const struct mw_numbers *numbers = member;
-    json_t *object = json_object();
-    for (size_t i = 0; i < numbers->count; i++)
-        json_object_set_new(object, numbers->items[i].name, json_integer(numbers->items[i].value));
-    return object;
+    mw_json_out_char(out, '{');
+    for (size_t i = 0; i < numbers->count; i++) {
+        mw_json_out_key(out, numbers->items[i].name);
+        mw_json_out_integer(out, numbers->items[i].value);
+    }
+    mw_json_out_char(out, '}');
 }
 
-static json_t *write_text(const void *member)
+/* JSON from elsewhere (a scanner) in the one form that reading it back gives. */
+static void write_json(struct mw_json_out *out, const char *text)
 {
-    const char *text = *(const char *const *)member;
-    return text ? json_string_nocheck(text) : NULL;
+    json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    char *dumped = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    if (dumped)
+        mw_json_out_raw(out, dumped);
+    else
+        out->wrong = true;
+    free(dumped);
+    json_decref(value);
 }
 
-static json_t *write_value(const struct mw_field *field, const void *member)
+static void write_value(struct mw_json_out *out, const struct mw_field *field, const void *member)
 {
     switch (field->kind) {
     case MW_FIELD_TEXT:
-        return write_text(member);
+        mw_json_out_string(out, *(const char *const *)member);
+        break;
     case MW_FIELD_TEXTS:
-        return write_texts(member);
+        write_texts(out, member);
+        break;
     case MW_FIELD_INTEGER:
-        return json_integer(*(const int64_t *)member);
+        mw_json_out_integer(out, *(const int64_t *)member);
+        break;
     case MW_FIELD_ENUM:
-        return json_string(field->names[*(const unsigned *)member]);
+        mw_json_out_string(out, field->names[*(const unsigned *)member]);
+        break;
     case MW_FIELD_OBJECT:
-        return write_struct(field->inner, member);
+        write_struct(out, field->inner, member);
+        break;
     case MW_FIELD_LIST:
-        return write_list(field->inner, member);
-    case MW_FIELD_JSON: {
-        const char *text = *(const char *const *)member;
-        return text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    }
+        write_list(out, field->inner, member);
+        break;
+    case MW_FIELD_JSON:
+        write_json(out, *(const char *const *)member);
+        break;
     case MW_FIELD_FLAGS:
-        return write_flags(member);
+        write_flags(out, member);
+        break;
     case MW_FIELD_NUMBERS:
-        return write_numbers(member);
+        write_numbers(out, member);
+        break;
     case MW_FIELD_HEADERS:
-        return NULL;
+        mw_headers_to_json(out, member);
+        break;
     }
-    return NULL;
 }
 
-static bool is_empty(const struct mw_field *field, const void *member, const json_t *value)
+/* Whether there is nothing to write; an object's members have to be looked at. */
+static bool is_empty(const struct mw_field *field, const void *member)
 {
     switch (field->kind) {
+    case MW_FIELD_TEXT:
+    case MW_FIELD_JSON:
+        return !*(const char *const *)member;
     case MW_FIELD_TEXTS:
     case MW_FIELD_LIST:
-        return json_array_size(value) == 0;
-    case MW_FIELD_ENUM:
-        return *(const unsigned *)member == 0;
-    case MW_FIELD_OBJECT:
     case MW_FIELD_FLAGS:
     case MW_FIELD_NUMBERS:
-        return json_object_size(value) == 0;
+    case MW_FIELD_HEADERS:
+        return list_at(member).count == 0;
+    case MW_FIELD_ENUM:
+        return *(const unsigned *)member == 0;
     default:
         return false;
     }
 }
 
-static json_t *write_struct(const struct mw_fields *table, const void *data)
+static void write_field(struct mw_json_out *out, const struct mw_field *field, const void *member)
 {
-    json_t *object = json_object();
-    for (size_t i = 0; i < table->count; i++) {
-        const struct mw_field *field = &table->fields[i];
-        const unsigned char *member = (const unsigned char *)data + field->offset;
-        if (field->kind == MW_FIELD_HEADERS) {
-            const struct mw_headers *headers = (const void *)member;
-            if (headers->count > 0 || (field->flags & MW_FIELD_ALWAYS))
-                mw_headers_to_json(object, headers);
-            continue;
-        }
-        json_t *value = write_value(field, member);
-        if (value && !(field->flags & MW_FIELD_ALWAYS) && is_empty(field, member, value))
-            json_decref(value);
-        else if (value)
-            json_object_set_new(object, field->name, value);
-    }
-    return object;
+    size_t before = out->size;
+    bool always = (field->flags & MW_FIELD_ALWAYS) != 0;
+    bool text = field->kind == MW_FIELD_TEXT || field->kind == MW_FIELD_JSON;
+    if (is_empty(field, member) && (!always || text))
+        return;
+    if (field->kind != MW_FIELD_HEADERS)
+        mw_json_out_key(out, field->name);
+    write_value(out, field, member);
+    if (field->kind == MW_FIELD_OBJECT && !always && out->text[out->size - 2] == '{')
+        mw_json_out_back(out, before);
+}
+
+static void write_struct(struct mw_json_out *out, const struct mw_fields *table, const void *data)
+{
+    mw_json_out_char(out, '{');
+    for (size_t i = 0; i < table->count; i++)
+        write_field(out, &table->fields[i], (const unsigned char *)data + table->fields[i].offset);
+    mw_json_out_char(out, '}');
+}
+
+/* text, which it frees, with an indentation for people. */
+static char *indent(char *text)
+{
+    json_t *object = json_loads(text, 0, NULL);
+    free(text);
+    text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+    json_decref(object);
+    return text;
 }
 
 char *mw_report_to_json(const struct mw_report *report, enum mw_json_form form,
                         struct mw_error *error)
 {
-    json_t *object = write_struct(&mw_report_fields, report);
-    size_t flags = form == MW_JSON_PRETTY ? JSON_INDENT(2) : JSON_COMPACT;
-    char *text = json_dumps(object, flags);
-    json_decref(object);
-    if (!text)
+    struct mw_json_out out = {0};
+    write_struct(&out, &mw_report_fields, report);
+    mw_json_out_finish(&out);
+    if (out.wrong) {
+        free(out.text);
+        out.text = NULL;
+    } else if (form == MW_JSON_PRETTY) {
+        out.text = indent(out.text);
+    }
+    if (!out.text)
         mw_fail(error, MW_ERR_INTERNAL, "the report of message %s cannot be written as JSON",
                 report->id ? report->id : "(no id)");
-    return text;
+    return out.text;
 }
 
 char *mw_engines_to_json(const struct mw_engines *engines)
 {
-    json_t *list = write_list(&mw_engine_fields, engines);
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    return text;
+    struct mw_json_out out = {0};
+    write_list(&out, &mw_engine_fields, engines);
+    mw_json_out_finish(&out);
+    if (!out.wrong)
+        return out.text;
+    free(out.text);
+    return NULL;
 }
 
 static int wrong(struct mw_error *error, const struct mw_field *field, const char *must)

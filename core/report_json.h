@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "core/json_out.h"
 #include "core/report.h"
 #include "core/report_fields.h"
 
@@ -13,8 +14,8 @@
 MW_LIST_TYPE(mw_any_list, void);
 
 /* report_headers.c: a header list as the members headers, header_names and
- * headers_raw of object. 0 or -1. */
-int mw_headers_to_json(json_t *object, const struct mw_headers *headers);
+ * headers_raw of the object under way. */
+void mw_headers_to_json(struct mw_json_out *out, const struct mw_headers *headers);
 
 /* report_headers.c: back again; removes the three members from object. */
 int mw_headers_from_json(struct mw_arena *arena, json_t *object, struct mw_headers *headers,
