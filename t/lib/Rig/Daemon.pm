@@ -37,14 +37,15 @@ sub _usual {
     $usual{yara} = { rules => "$top/conf/rules/attachments", body_rules => "$top/conf/rules/bodies" } if $engines->{yara};
     $usual{clamav} = { database => "$top/t/fixtures/clamav", max_age => 0 } if $engines->{clamav};
     $usual{scan}{pe} = 'false' if !$engines->{yara};
-    $usual{redis} = { address => $self->{redis}->address, spool => "$dir/spool" } if $self->{redis};
+    $usual{spool}{folder} = "$dir/spool";
+    $usual{redis}{address} = $self->{redis}->address if $self->{redis};
     return \%usual;
 }
 
 # Writes the configuration; settings of before stay. A section set to undef goes.
 sub configure {
     my ($self, %settings) = @_;
-    my $all = $self->{settings} //= $self->_usual;
+    my $all = $self->{sections} //= $self->_usual;
     for my $section (keys %settings) {
         if (!defined $settings{$section}) { delete $all->{$section} }
         elsif (ref $settings{$section} eq 'HASH') {
