@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "milter/check.h"
+#include "milter/gauges.h"
 #include "worker/setup.h"
 
 /* The pool's word about its workers. */
@@ -81,6 +82,7 @@ int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error)
     daemon->memory = mw_memory_open(daemon->snapshot, daemon->log, error);
     if (!daemon->memory)
         return error->code;
+    mw_gauges_register(daemon);
     return config->metrics_listen
                ? mw_metrics_listen(daemon->metrics, config->metrics_listen, error)
                : 0;

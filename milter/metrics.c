@@ -1,7 +1,6 @@
 /* metrics: counters and histograms behind one lock, and their text. */
 #include "milter/metrics.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +42,8 @@ struct mw_metrics {
     uint64_t bytes;
     struct histogram total;
     struct table scanners, conditions;
-    struct mw_metric *added;
-    size_t added_count;
+    void (*tell)(void *user, struct mw_metrics_look *look);
+    void *user;
     struct mw_metrics_http *http;
 };
 
@@ -62,7 +61,6 @@ void mw_metrics_free(struct mw_metrics *metrics)
         return;
     mw_metrics_http_stop(metrics->http);
     pthread_mutex_destroy(&metrics->lock);
-    free(metrics->added);
     free(metrics);
 }
 
@@ -132,16 +130,18 @@ void mw_metrics_condition(struct mw_metrics *metrics, const char *name)
     pthread_mutex_unlock(&metrics->lock);
 }
 
-void mw_metrics_add(struct mw_metrics *metrics, const struct mw_metric *metric)
+void mw_metrics_expect(struct mw_metrics *metrics, const char *name)
 {
     pthread_mutex_lock(&metrics->lock);
-    struct mw_metric *grown =
-        realloc(metrics->added, (metrics->added_count + 1) * sizeof *metrics->added);
-    if (grown) {
-        metrics->added = grown;
-        metrics->added[metrics->added_count++] = *metric;
-    }
+    named_entry(&metrics->conditions, name, strlen(name));
     pthread_mutex_unlock(&metrics->lock);
+}
+
+void mw_metrics_source(struct mw_metrics *metrics,
+                       void (*tell)(void *user, struct mw_metrics_look *look), void *user)
+{
+    metrics->tell = tell;
+    metrics->user = user;
 }
 
 static void write_title(FILE *out, const char *name, const char *type, const char *help)
@@ -207,61 +207,39 @@ static void write_messages(const struct mw_metrics *metrics, FILE *out)
                 (unsigned long long)metrics->conditions.entries[i].count);
 }
 
-static void write_added(const struct mw_metric *metric, FILE *out)
+struct mw_metrics_look {
+    FILE *out;
+    char name[2 * NAME_LENGTH]; /* told last: the next of that name needs no title */
+};
+
+void mw_metrics_tell(struct mw_metrics_look *look, const struct mw_metric *metric, double value)
 {
-    double value = metric->read(metric->user);
-    if (isnan(value))
-        return;
-    fputs(metric->name, out);
+    if (strcmp(look->name, metric->name) != 0)
+        write_title(look->out, metric->name, metric->counter ? "counter" : "gauge", metric->help);
+    snprintf(look->name, sizeof look->name, "%s", metric->name);
+    fputs(metric->name, look->out);
     if (metric->label) {
-        fprintf(out, "{%s=\"", metric->label);
-        write_value(out, metric->label_value);
-        fputs("\"}", out);
+        fprintf(look->out, "{%s=\"", metric->label);
+        write_value(look->out, metric->label_value);
+        fputs("\"}", look->out);
     }
-    fprintf(out, " %.15g\n", value);
-}
-
-/* Metrics of one name stand together under one title, as the format asks. */
-static void write_all_added(const struct mw_metric *added, size_t count, FILE *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t first = 0;
-        while (strcmp(added[first].name, added[i].name) != 0)
-            first++;
-        if (first < i)
-            continue;
-        write_title(out, added[i].name, added[i].counter ? "counter" : "gauge", added[i].help);
-        for (size_t j = i; j < count; j++)
-            if (strcmp(added[j].name, added[i].name) == 0)
-                write_added(&added[j], out);
-    }
-}
-
-/* A copy of what was added, as reading a value may take a while, or a lock that
- * somebody holds who is about to count a message. */
-static struct mw_metric *copy_added(struct mw_metrics *metrics, size_t *count)
-{
-    struct mw_metric *copy = calloc(metrics->added_count + 1, sizeof *copy);
-    *count = copy ? metrics->added_count : 0;
-    if (*count > 0)
-        memcpy(copy, metrics->added, *count * sizeof *copy);
-    return copy;
+    fprintf(look->out, " %.15g\n", value);
 }
 
 char *mw_metrics_text(struct mw_metrics *metrics)
 {
     char *text = NULL;
-    size_t size = 0, count = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
+    size_t size = 0;
+    struct mw_metrics_look look = {.out = open_memstream(&text, &size)};
+    if (!look.out)
         return NULL;
     pthread_mutex_lock(&metrics->lock);
-    write_messages(metrics, out);
-    struct mw_metric *added = copy_added(metrics, &count);
+    write_messages(metrics, look.out);
     pthread_mutex_unlock(&metrics->lock);
-    write_all_added(added, count, out);
-    free(added);
-    if (fclose(out) == 0)
+    /* Without the lock: who tells may have to wait for somebody who counts. */
+    if (metrics->tell)
+        metrics->tell(metrics->user, &look);
+    if (fclose(look.out) == 0)
         return text;
     free(text);
     return NULL;

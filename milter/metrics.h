@@ -3,7 +3,7 @@
  * (text exposition format 0.0.4), and the HTTP listener that hands it out.
  *
  * Messages are counted as they come; everything that can be asked for (workers, queue,
- * Redis, filters) is registered once and read when somebody looks. All functions are
+ * Redis, filters) is told by a source when somebody looks. All functions are
  * safe from any thread.
  */
 #ifndef MW_MILTER_METRICS_H
@@ -27,21 +27,30 @@ void mw_metrics_message(struct mw_metrics *metrics, const struct mw_report *repo
 /* Counts a failure condition by its name ("worker.crashed", "queue.full", ...). */
 void mw_metrics_condition(struct mw_metrics *metrics, const char *name);
 
-/* A number that is read at each look; texts are borrowed and must outlive the metrics. */
+/* Has a condition stand there as 0 before it happens for the first time. */
+void mw_metrics_expect(struct mw_metrics *metrics, const char *name);
+
+/* A metric that is told at each look; texts are borrowed for the call. */
 struct mw_metric {
     const char *name;                /* "mailwitness_workers" */
     const char *help;                /* a sentence without newline */
     bool counter;                    /* only ever rises; else a gauge */
     const char *label, *label_value; /* one label, or NULL */
-    double (*read)(void *user);      /* quick, from any thread; NaN leaves it out of this look */
-    void *user;
 };
 
+/* Somebody looking. */
+struct mw_metrics_look;
+
+/* Tells one value; those of one name (with different labels) one after the other. */
+void mw_metrics_tell(struct mw_metrics_look *look, const struct mw_metric *metric, double value);
+
 /*
- * Registers a metric. Those of one name (with different label values) share its help
- * and stand together. Before mw_metrics_listen, or at any time after.
+ * Registers who tells what can be asked for: tell is called at each look, from any thread,
+ * and calls mw_metrics_tell. user must outlive the metrics. Before mw_metrics_listen; the
+ * last one registered counts.
  */
-void mw_metrics_add(struct mw_metrics *metrics, const struct mw_metric *metric);
+void mw_metrics_source(struct mw_metrics *metrics,
+                       void (*tell)(void *user, struct mw_metrics_look *look), void *user);
 
 /* Everything as text; the caller frees it. */
 char *mw_metrics_text(struct mw_metrics *metrics);

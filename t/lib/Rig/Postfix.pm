@@ -215,7 +215,7 @@ sub _find {
         next if $self->{read}{$file}++;
         my $text = slurp($file);
         $text =~ s/\A(?:Return-Path|X-Original-To|Delivered-To):[^\n]*\n//i for 1 .. 3;
-        my ($id) = $text =~ /\AReceived:[^\n]*(?:\n[ \t][^\n]*)*?\bid (\w+)/;
+        my ($id) = $text =~ /^Received:[^\n]*(?:\n[ \t][^\n]*)*?\bby mx[.]test [(]Postfix[)] with \w+ id (\w+)/m;
         push @{ $of->{ $id // q{} } }, $text;
     }
     return @{ $of->{$queue_id} || [] };
