@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/configured.h"
 #include "cli/extract.h"
 #include "cli/input.h"
+#include "cli/keep.h"
 #include "cli/lanes.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
@@ -31,6 +33,10 @@ static const char usage[] =
     "  --csv, --ecs     as mailwitness export does\n"
     "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
     "                   them in DIR/index.jsonl\n"
+    "  --store          save the reports and attachments in Redis, as if the mail had\n"
+    "                   come by it when it did; saying it twice changes nothing. Reports\n"
+    "                   are then printed only in a form that is asked for\n"
+    "  --redis ADDRESS  with --store: Redis at unix:PATH or HOST:PORT\n"
     "  --config FILE    take limits, scanners and workers from a configuration; the\n"
     "                   options here win over it\n"
     "  --rules PATH     scan attachments with YARA rules: a file or a folder of *.yar\n"
@@ -53,8 +59,8 @@ enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY, FORM_TEXT, FORM_CSV,
 
 struct options {
     enum form form;
-    const char *extract;
-    bool in_process;
+    const char *extract, *redis;
+    bool in_process, store;
     struct mw_config *config; /* with what the command line changes in it */
     struct mw_pool_settings pool;
     struct mw_runner_settings runner; /* of a scan in this process */
@@ -71,6 +77,7 @@ struct scan {
     FILE *out; /* standard output as the command was given it */
     struct mw_printer printer;
     struct mw_extract *extract;
+    struct mw_keep *keep;
     bool progress;
     size_t done;
     int64_t shown_ms;
@@ -85,6 +92,8 @@ static const struct option long_options[] = {
     {"csv", no_argument, NULL, 'v'},
     {"ecs", no_argument, NULL, 'e'},
     {"extract", required_argument, NULL, 'x'},
+    {"store", no_argument, NULL, 'S'},
+    {"redis", required_argument, NULL, 'R'},
     {"config", required_argument, NULL, 'C'},
     {"rules", required_argument, NULL, 'r'},
     {"body-rules", required_argument, NULL, 'b'},
@@ -123,14 +132,18 @@ static int load_config(const struct mw_command *command, struct options *options
                        char **argv)
 {
     const char *path = NULL;
+    bool store = false;
     struct mw_arena *arena = mw_arena_new();
     struct mw_texts mistakes = {0};
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         if (c == 'C')
             path = optarg;
+        store = store || c == 'S';
+    }
     optind = 0; /* read them again from the beginning */
-    options->config = mw_config_load(path, arena, &mistakes);
+    /* What is stored belongs to this host's store. */
+    options->config = store ? mw_configured(command, path) : mw_config_load(path, arena, &mistakes);
     for (size_t i = 0; i < mistakes.count; i++)
         mw_command_fail(command, "%s", mistakes.items[i]);
     mw_arena_free(arena);
@@ -178,6 +191,12 @@ static int parse_options(const struct mw_command *command, struct options *optio
             break;
         case 'x':
             options->extract = optarg;
+            break;
+        case 'S':
+            options->store = true;
+            break;
+        case 'R':
+            options->redis = optarg;
             break;
         case 'L':
             if (mw_limit_option(&options->config->limits, optarg, &error) != 0)
@@ -288,7 +307,13 @@ struct errand {
     char source[];
 };
 
-/* Prints and frees a report; 1 when nothing more can be written. */
+static int print(struct scan *scan, const struct mw_report *report, struct mw_error *error)
+{
+    clear_progress(scan);
+    return scan->printer.report ? scan->printer.report(scan->printer.state, report, error) : 0;
+}
+
+/* Saves and prints and frees a report; 1 when no more can be. */
 static int finish_report(struct scan *scan, struct mw_report *report, const char *source)
 {
     struct mw_error error = {0};
@@ -302,8 +327,9 @@ static int finish_report(struct scan *scan, struct mw_report *report, const char
         scan->status = MW_EXIT_FOUND;
     if (scan->extract && mw_extract_report(scan->extract, report, &error) != 0)
         failed(scan, &error);
-    clear_progress(scan);
-    int result = scan->printer.report(scan->printer.state, report, &error);
+    int result = scan->keep ? mw_keep_report(scan->keep, report, &error) : 0;
+    if (result == 0)
+        result = print(scan, report, &error);
     mw_report_free(report);
     show_progress(scan, source);
     if (result == 0)
@@ -408,6 +434,33 @@ static int start_engines(struct scan *scan, struct mw_error *error)
     return 0;
 }
 
+static bool open_store(struct scan *scan, struct mw_error *error)
+{
+    struct mw_store_settings *settings = &scan->options.config->store;
+    if (scan->options.redis) {
+        settings->redis.address = scan->options.redis;
+        settings->redis.sentinels.count = 0;
+    }
+    if (mw_store_is_wanted(settings))
+        scan->keep = mw_keep_new(settings, error);
+    else
+        mw_fail(error, MW_ERR_INPUT,
+                "--store: no Redis is configured: set redis.address, or name one with --redis");
+    return scan->keep != NULL;
+}
+
+/* What became of --store. */
+static void tell_stored(const struct scan *scan)
+{
+    size_t too_old = mw_keep_too_old(scan->keep);
+    fprintf(stderr, "%zu messages stored\n", mw_keep_stored(scan->keep));
+    if (too_old > 0)
+        fprintf(stderr,
+                "%zu are older than redis.keep_messages keeps and were not stored; set it to 0 to "
+                "keep them for ever\n",
+                too_old);
+}
+
 /* False with error when something is not to be had. */
 static bool prepare(struct scan *scan, struct mw_error *error)
 {
@@ -427,7 +480,10 @@ static bool prepare(struct scan *scan, struct mw_error *error)
     scan->out = take_output(error);
     if (!scan->out)
         return false;
-    scan->printer = make_printer(scan->out, scan->options.form);
+    if (scan->options.store && !open_store(scan, error))
+        return false;
+    if (!scan->keep || scan->options.form != FORM_AUTO)
+        scan->printer = make_printer(scan->out, scan->options.form);
     return true;
 }
 
@@ -438,6 +494,7 @@ static void release(struct scan *scan)
     if (scan->out)
         fclose(scan->out);
     mw_extract_free(scan->extract);
+    mw_keep_free(scan->keep);
     mw_id_source_free(scan->ids);
     mw_lanes_free(scan->lanes);
     mw_pool_free(scan->pool);
@@ -479,8 +536,10 @@ static int run(const struct mw_command *command, int argc, char **argv)
     if (scan.lanes)
         mw_lanes_finish(scan.lanes);
     clear_progress(&scan);
-    if (scan.printer.end(scan.printer.state, &error) != 0)
+    if (scan.printer.end && scan.printer.end(scan.printer.state, &error) != 0)
         failed(&scan, &error);
+    if (scan.keep)
+        tell_stored(&scan);
     release(&scan);
     return scan.status;
 }
