@@ -28,6 +28,8 @@ static const struct mw_command *const commands[] = {
     &mw_command_attachment,
     &mw_command_export,
     &mw_command_tail,
+    &mw_command_hunt,
+    &mw_command_rescan,
     &mw_command_bloom,
     &mw_command_config,
     &mw_command_status,
