@@ -115,11 +115,6 @@ void mw_engine_stop_accepting(void)
     mw_listen_close(&nowhere);
 }
 
-void mw_engine_stop(void)
-{
-    smfi_stop();
-}
-
 bool mw_engine_has_ended(void)
 {
     return atomic_load(&the_end);

@@ -34,11 +34,9 @@ void mw_engine_heard(void);
 /* A connection to libmilter from within, not blocking; -1 when there is none to be had. */
 int mw_engine_connect(void);
 
-/* No connection is accepted from now on; those there are go on. */
+/* No connection is accepted from now on; those there are go on. The loop ends with the
+ * process only: smfi_stop may take many seconds to get at libmilter's lock. */
 void mw_engine_stop_accepting(void);
-
-/* Asks the loop to end; it may take seconds, and need not be waited for. */
-void mw_engine_stop(void);
 
 /* Whether the loop has ended. */
 bool mw_engine_has_ended(void);

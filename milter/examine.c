@@ -2,8 +2,11 @@
 #include "milter/examine.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "parsers/parse.h"
+
+enum { MOST_LOSSES = 3, PAUSE_US = 20000 };
 
 static void note_time(struct mw_report *report, const char *name, int64_t since_us)
 {
@@ -21,20 +24,28 @@ static struct mw_report *unexamined(struct mw_memfile *file, const struct mw_err
     return mw_pool_unexamined(raw, why);
 }
 
-/* A worker may die by another message's memory or by the hand of an administrator: a
- * message is given up when it ends two. */
+/*
+ * A worker may die by another message's memory or by the hand of an administrator: a
+ * message is given up when it ends two. When all workers are gone before one reads it
+ * the pool starts new ones.
+ */
 static struct mw_report *ask_pool(struct mw_daemon *daemon, const struct mw_message *message,
                                   const struct mw_pool_wait *wait, struct mw_error *error)
 {
     struct mw_memfile *file = mw_intake_file(message->intake);
-    struct mw_report *report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
-    if (!report && error->code == MW_ERR_INTERNAL) {
+    for (int deaths = 0, losses = 0;;) {
+        struct mw_report *report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
+        bool lost = error->code == MW_ERR_SYSTEM || error->code == MW_ERR_MISSING;
+        bool again =
+            (error->code == MW_ERR_INTERNAL && deaths++ == 0) || (lost && losses++ < MOST_LOSSES);
+        if (report || !again)
+            return report;
         mw_log_write(daemon->log, MW_LOG_WARNING, message->queue_id, "%s: %s; another one tries",
                      message->id, error->text);
         *error = (struct mw_error){0};
-        report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
+        if (lost)
+            usleep(PAUSE_US);
     }
-    return report;
 }
 
 static struct mw_report *examine_whole(struct mw_daemon *daemon, const struct mw_message *message,
@@ -83,8 +94,8 @@ static struct mw_report *examine_nothing(struct mw_daemon *daemon, const struct 
 {
     struct mw_error error = {0};
     if (mw_intake_get_state(message->intake) == MW_INTAKE_FULL)
-        mw_fail(&error, MW_ERR_BUSY, "milter.memory_max is reached: %zu bytes of mail are held",
-                atomic_load(&daemon->admission.held));
+        mw_fail(&error, MW_ERR_BUSY, "milter.memory_max is reached: %zu bytes of mail may be held",
+                atomic_load(&daemon->admission.max));
     else
         error = *mw_intake_error(message->intake);
     *failures |= mw_failure_bit(mw_failure_of_error(&error));

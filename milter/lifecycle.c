@@ -304,6 +304,9 @@ static int loop(struct lifecycle *life, struct mw_error *error)
             mw_notify("WATCHDOG=1");
         if (mw_engine_has_ended())
             return mw_fail(error, MW_ERR_INTERNAL, "libmilter's loop ended of its own accord");
+        if (mw_pool_is_lost(life->daemon->pool))
+            return mw_fail(error, MW_ERR_INTERNAL,
+                           "the process that starts workers is gone: start the daemon again");
         if (signals.end > 0)
             return 0;
         if (signals.reload > 0 && mw_wake_thread(reload, life->daemon, error) != 0)
@@ -352,7 +355,6 @@ static void end(struct lifecycle *life)
     mw_engine_stop_accepting();
     close_listeners(life);
     bool done = finish_messages(life);
-    mw_engine_stop();
     /* libmilter's threads are still there and may look at the daemon, which goes with the
      * process; what must be flushed and waited for is all that ends before. */
     if (done)

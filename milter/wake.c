@@ -1,6 +1,7 @@
 /* wake: handlers that count, and an eventfd. */
 #include "milter/wake.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,13 +28,16 @@ void mw_wake_up(struct mw_wake *wake)
 
 static void on_signal(int number)
 {
-    atomic_fetch_add(number == SIGHUP ? &the_wake.reload : &the_wake.end, 1);
+    int before = errno;
+    if (number != SIGCHLD)
+        atomic_fetch_add(number == SIGHUP ? &the_wake.reload : &the_wake.end, 1);
     mw_wake_up(&the_wake);
+    errno = before;
 }
 
 struct mw_wake *mw_wake_new(struct mw_error *error)
 {
-    static const int caught[] = {SIGHUP, SIGINT, SIGTERM};
+    static const int caught[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     the_wake.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (the_wake.event < 0) {

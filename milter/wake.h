@@ -1,9 +1,9 @@
 /*
  * wake: how the main thread learns of signals and of what other threads tell it.
  *
- * The main thread has HUP, INT and TERM unblocked and all others have them blocked, so
+ * The main thread has HUP, INT, TERM and CHLD unblocked and all others have them blocked, so
  * that the kernel gives them to it and never to libmilter's signal thread, for which
- * each of them means the end.
+ * each of the first three means the end.
  */
 #ifndef MW_MILTER_WAKE_H
 #define MW_MILTER_WAKE_H

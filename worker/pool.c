@@ -14,13 +14,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parsers/parse.h"
 #include "scanners/hash.h"
 #include "worker/wire.h"
 
-enum { LOAD_MS = 600000, SPARE_MS = 1500 };
+enum { LOAD_MS = 600000, SPARE_MS = 1500, PAUSE_NS = 2000000, PATIENCE = 2500 };
 
 /* One generation as seen from here; freed with its last user. */
 struct generation {
@@ -284,7 +285,7 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
     if (code == MW_ERR_TIMEOUT)
         mw_fail(error, MW_ERR_BUSY, "no worker was free within %u ms", pool->settings.queue_ms);
     if (code == MW_ERR_MISSING)
-        mw_fail(error, MW_ERR_INTERNAL, "the worker ended before it read the message");
+        mw_fail(error, MW_ERR_MISSING, "the workers ended before one read the message");
     if (code != 0)
         return NULL;
     int wait_ms =
@@ -375,6 +376,21 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
     return NULL;
 }
 
+/* All processes end of themselves now; one that hangs is ended by force, and takes those
+ * below along. */
+static void wait_for_nursery(pid_t nursery)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    for (int i = 0; i < PATIENCE; i++) {
+        if (waitpid(nursery, NULL, WNOHANG) != 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    /* Not ours to end when we gave up root: then they end with us. */
+    if (kill(nursery, SIGKILL) == 0)
+        waitpid(nursery, NULL, 0);
+}
+
 void mw_pool_free(struct mw_pool *pool)
 {
     if (!pool)
@@ -384,11 +400,17 @@ void mw_pool_free(struct mw_pool *pool)
     if (pool->nursery_socket >= 0)
         close(pool->nursery_socket);
     if (pool->nursery > 0)
-        while (waitpid(pool->nursery, NULL, 0) < 0 && errno == EINTR) {
-        }
+        wait_for_nursery(pool->nursery);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->reloading);
     free(pool);
+}
+
+bool mw_pool_is_lost(const struct mw_pool *pool)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pool->nursery, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
 }
 
 char *mw_pool_warnings(struct mw_pool *pool)

@@ -45,7 +45,8 @@ void mw_pool_free(struct mw_pool *pool);
  * Has a worker examine the sealed message. Returns its report, which the caller
  * frees, or NULL: MW_ERR_BUSY when no worker was free in time, MW_ERR_TIMEOUT when
  * it took too long (and was ended), MW_ERR_INTERNAL when it died, MW_ERR_FORMAT
- * when what it answered was no sound report. Any thread.
+ * when what it answered was no sound report, MW_ERR_MISSING or MW_ERR_SYSTEM when there
+ * was nobody to read it (the next may find new workers). Any thread.
  */
 struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
                                   struct mw_error *error);
@@ -75,6 +76,10 @@ struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error 
  * tells why. Any thread; one at a time.
  */
 int mw_pool_reload(struct mw_pool *pool, struct mw_error *error);
+
+/* Whether the process that starts workers is gone: there can be no new ones, and the
+ * pool is of no more use. */
+bool mw_pool_is_lost(const struct mw_pool *pool);
 
 /* Warnings of the generation at work, a line each; the caller frees the text. */
 char *mw_pool_warnings(struct mw_pool *pool);

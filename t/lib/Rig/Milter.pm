@@ -204,7 +204,7 @@ sub message {
 sub quit { my ($self) = @_; $self->command('Q'); return close $self->{socket} }
 
 # Values of the headers that a result adds, by name.
-sub added {
+sub Rig::Milter::added {
     my ($class, $result) = @_;
     my %headers;
     for my $edit (@{ $result->{edits} }) {
