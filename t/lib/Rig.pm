@@ -14,7 +14,7 @@ our @EXPORT_OK = qw(folder spawn alive end_process wait_until free_port slurp sp
 
 my %running;    # process id => [name, signal that ends it]
 my @folders;
-my $owner = $$;
+our $owner = $$;    # the process whose end ends all the others
 
 # Ends by signals still run END, so that nothing stays behind.
 $SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);
@@ -125,8 +125,6 @@ sub run {
     close $out;
     return ($text, $? >> 8);
 }
-
-sub keep { my ($pid) = @_; delete $running{$pid}; return }
 
 END {
     if ($$ == $owner) {

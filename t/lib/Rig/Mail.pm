@@ -24,10 +24,12 @@ sub zipped {
     return $out;
 }
 
-# What a rule takes for a document whose macro starts a program when it is opened.
+# What a rule takes for a document whose macro runs when it is opened; without "autorun"
+# it also starts a program.
 sub macro_document {
-    return "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" . "\0" x 504 . 'Attribut VB_Name = "ThisDocument" _VBA_PROJECT '
-        . 'Sub AutoOpen() CreateObject("WScript.Shell").Run "calc" End Sub' . "\0" x 400;
+    my ($kind) = @_;
+    return "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" . "\0" x 504 . 'Attribut VB_Name = "ThisDocument" _VBA_PROJECT Sub AutoOpen() '
+        . ($kind ? 'MsgBox "Good day"' : 'CreateObject("WScript.Shell").Run "calc"') . ' End Sub' . "\0" x 400;
 }
 
 # A message with LF line ends. Options: from, to, subject, id, headers (raw lines), text,
