@@ -28,7 +28,8 @@ static int carry_out_edit(SMFICTX *context, const struct mw_edit *edit, bool lea
     char *name = writable(arena, edit->name);
     switch (edit->kind) {
     case MW_EDIT_INSERT_HEADER:
-        return smfi_insheader(context, 0, name, header_value(arena, edit->value, leading_space));
+        /* Above all that arrived, below the Received field that the server adds. */
+        return smfi_insheader(context, 1, name, header_value(arena, edit->value, leading_space));
     case MW_EDIT_APPEND_HEADER:
         return smfi_addheader(context, name, header_value(arena, edit->value, leading_space));
     case MW_EDIT_CHANGE_HEADER:
