@@ -65,8 +65,20 @@ static void notice(const struct mw_pool *pool, bool bad, const char *text)
 
 /* --- the nursery ---------------------------------------------------------------- */
 
+/* What else is open here is nobody's business below: another pool, for one, could
+ * not be ended while copies of its sockets are kept. Returns where socket is now. */
+static int close_others(int socket)
+{
+    enum { SOCKET = 3 };
+    if (socket != SOCKET)
+        socket = dup3(socket, SOCKET, O_CLOEXEC);
+    close_range(SOCKET + 1, ~0u, 0);
+    return socket;
+}
+
 _Noreturn static void run_nursery(const struct mw_pool_settings *settings, int socket)
 {
+    socket = close_others(socket);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGCHLD, SIG_IGN); /* crews are waited for at the end only */
     signal(SIGPIPE, SIG_IGN);
@@ -99,7 +111,6 @@ static int start_nursery(struct mw_pool *pool, struct mw_error *error)
     fflush(NULL);
     pool->nursery = fork();
     if (pool->nursery == 0) {
-        close(ends[0]);
         run_nursery(&pool->settings, ends[1]);
     }
     close(ends[1]);

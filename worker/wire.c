@@ -9,15 +9,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/report_pack.h"
 #include "scanners/hash.h"
 
 static const uint64_t pack_magic = 0x314b434150574dull; /* "MWPACK1" */
 
-/* How a packed report begins; sizes of the attachments' bytes follow, then the JSON,
+/* How a packed report begins; sizes of the attachments' bytes follow, then the report,
  * then the bytes themselves, in the report's order. */
 struct pack_head {
     uint64_t magic;
-    uint64_t json_size;
+    uint64_t report_size;
     uint64_t attachments;
 };
 
@@ -131,17 +132,20 @@ static int append(struct mw_memfile *file, const void *data, size_t size, struct
     return mw_memfile_append(file, (struct mw_bytes){data, size}, SIZE_MAX, error);
 }
 
-static int pack_into(struct mw_memfile *file, const struct mw_report *report, const char *json,
-                     struct mw_error *error)
+static int pack_into(struct mw_memfile *file, const struct mw_report *report,
+                     struct mw_bytes packed, struct mw_error *error)
 {
     size_t count = report->attachments.count;
-    struct pack_head head = {pack_magic, strlen(json), count};
-    uint64_t *sizes = mw_arena_alloc(report->arena, (count + 1) * sizeof *sizes);
-    for (size_t i = 0; i < count; i++)
-        sizes[i] = report->attachments.items[i].data.size;
-    if (append(file, &head, sizeof head, error) != 0 ||
-        append(file, sizes, count * sizeof *sizes, error) != 0 ||
-        append(file, json, strlen(json), error) != 0)
+    struct pack_head head = {pack_magic, packed.size, count};
+    size_t size = sizeof head + count * sizeof(uint64_t);
+    unsigned char *front = mw_arena_alloc(report->arena, size + packed.size);
+    memcpy(front, &head, sizeof head);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t one = report->attachments.items[i].data.size;
+        memcpy(front + sizeof head + i * sizeof one, &one, sizeof one);
+    }
+    memcpy(front + size, packed.data, packed.size);
+    if (append(file, front, size + packed.size, error) != 0)
         return error->code;
     for (size_t i = 0; i < count; i++) {
         struct mw_bytes data = report->attachments.items[i].data;
@@ -153,13 +157,13 @@ static int pack_into(struct mw_memfile *file, const struct mw_report *report, co
 
 struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error *error)
 {
-    char *json = mw_report_to_json(report, MW_JSON_LINE, error);
-    struct mw_memfile *file = json ? mw_memfile_new("mailwitness-report", error) : NULL;
-    if (file && pack_into(file, report, json, error) != 0) {
+    struct mw_bytes packed = mw_report_pack(report);
+    struct mw_memfile *file = mw_memfile_new("mailwitness-report", error);
+    if (file && pack_into(file, report, packed, error) != 0) {
         mw_memfile_free(file);
         file = NULL;
     }
-    free(json);
+    free((void *)(uintptr_t)packed.data);
     return file;
 }
 
@@ -177,8 +181,9 @@ static bool cut(struct mw_bytes *rest, uint64_t size, struct mw_bytes *out)
 static int attach(struct mw_report *report, struct mw_bytes sizes, struct mw_bytes rest,
                   struct mw_error *error)
 {
-    struct mw_hasher *hasher = mw_hasher_new(error);
-    int result = hasher ? 0 : MW_ERR_MISSING;
+    bool any = report->attachments.count > 0;
+    struct mw_hasher *hasher = any ? mw_hasher_new(error) : NULL;
+    int result = any && !hasher ? MW_ERR_MISSING : 0;
     for (size_t i = 0; i < report->attachments.count && result == 0; i++) {
         struct mw_attachment *file = &report->attachments.items[i];
         uint64_t size;
@@ -196,17 +201,17 @@ static int attach(struct mw_report *report, struct mw_bytes sizes, struct mw_byt
 
 static struct mw_report *read_pack(struct mw_bytes rest, struct mw_error *error)
 {
-    struct mw_bytes head_bytes, sizes, json;
+    struct mw_bytes head_bytes, sizes, packed;
     struct pack_head head = {0};
     if (cut(&rest, sizeof head, &head_bytes))
         memcpy(&head, head_bytes.data, sizeof head);
     if (head.magic != pack_magic || head.attachments > rest.size / sizeof(uint64_t) ||
         !cut(&rest, head.attachments * sizeof(uint64_t), &sizes) ||
-        !cut(&rest, head.json_size, &json)) {
+        !cut(&rest, head.report_size, &packed)) {
         mw_fail(error, MW_ERR_FORMAT, "a worker's result is no packed report");
         return NULL;
     }
-    struct mw_report *report = mw_report_from_json(json, error);
+    struct mw_report *report = mw_report_unpack(packed, error);
     if (!report)
         return NULL;
     if (report->attachments.count != head.attachments)

@@ -56,7 +56,7 @@ struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error 
 
 /*
  * Reads a packed report. Takes ownership of fd. Everything is checked: sizes,
- * offsets, the report by its strict reader, and the SHA-256 of each attachment
+ * offsets, the report by a strict reader (report_pack.h), and the SHA-256 of each attachment
  * against its bytes. The report owns the mapping that its attachments point into.
  */
 struct mw_report *mw_wire_unpack(int fd, size_t max, struct mw_error *error);

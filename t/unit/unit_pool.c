@@ -206,6 +206,27 @@ static struct mw_report *unpack_bytes(struct mw_bytes bytes, bool sealed)
     return report;
 }
 
+/* Whether each result with one byte changed is refused, or a report that can be
+ * written as JSON and read again. */
+static bool all_sound(unsigned char *bytes, size_t size)
+{
+    static const unsigned char changes[] = {0x01, 0x80, 0xff};
+    bool sound = true;
+    for (size_t i = 0; i < size * sizeof changes; i++) {
+        struct mw_error error = {0};
+        bytes[i / sizeof changes] ^= changes[i % sizeof changes];
+        struct mw_report *report = unpack_bytes((struct mw_bytes){bytes, size}, true);
+        bytes[i / sizeof changes] ^= changes[i % sizeof changes];
+        char *text = report ? mw_report_to_json(report, MW_JSON_LINE, &error) : NULL;
+        struct mw_report *again = text ? mw_report_from_json(mw_bytes_of(text), &error) : NULL;
+        sound = sound && (!report || again);
+        mw_report_free(again);
+        free(text);
+        mw_report_free(report);
+    }
+    return sound;
+}
+
 static void test_lies(void)
 {
     struct mw_error error = {0};
@@ -237,10 +258,19 @@ static void test_lies(void)
         copy[i] ^= 0x80;
     }
     tap_ok(refused, "lies about sizes and counts are refused");
-    unsigned char *subject = memmem(copy, good.size, "\"x\"", 3);
-    subject[1] = 0xff;
+    static const unsigned char wanted[] = {2, 0, 0, 0, 0, 0, 0, 0, 'x', 0};
+    unsigned char *subject = memmem(copy, good.size, wanted, sizeof wanted);
+    if (!tap_ok(subject != NULL, "the subject is found"))
+        return;
+    subject[8] = 0xff;
     tap_ok(!unpack_bytes((struct mw_bytes){copy, good.size}, true),
            "a report that is not UTF-8 is refused");
+    subject[8] = 0;
+    tap_ok(!unpack_bytes((struct mw_bytes){copy, good.size}, true),
+           "a text that ends early is refused");
+    subject[8] = 'x';
+    tap_ok(all_sound(copy, good.size),
+           "with any byte changed, a result is refused or still a sound report");
     free(copy);
     mw_memfile_free(file);
 }
