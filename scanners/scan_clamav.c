@@ -1,12 +1,14 @@
 /* scan_clamav: libclamav in this process, on the part where it lies in memory. */
 #include <clamav.h>
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/utf8.h"
 #include "scanners/scanners.h"
@@ -261,6 +263,21 @@ static bool wants(const struct mw_clamav_settings *settings, enum mw_scan_kind k
                                    : true;
 }
 
+/* libclamav takes a part for clean when it cannot make its folder for temporary files:
+ * whether it can has to be tried. */
+static int try_scratch(const struct clamav_engine *clamav, struct mw_error *error)
+{
+    char path[PATH_MAX];
+    const char *folder = cl_engine_get_str(clamav->engine, CL_ENGINE_TMPDIR, NULL);
+    if (!folder)
+        folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    snprintf(path, sizeof path, "%s/mailwitness-try.%ld", folder, (long)getpid());
+    if (mkdir(path, 0700) != 0)
+        return mw_fail_errno(error, "ClamAV cannot write to its folder %s", folder);
+    rmdir(path);
+    return 0;
+}
+
 static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_result *result,
                 struct mw_error *error)
 {
@@ -273,6 +290,8 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
         report_bound(part, result, "Heuristics.Limits.Exceeded.MaxFileSize", CL_VIRUS);
         return 0;
     }
+    if (try_scratch(clamav, error) != 0)
+        return error->code;
     cl_fmap_t *map = cl_fmap_open_memory(part->data.data, part->data.size);
     if (!map)
         return mw_fail(error, MW_ERR_INTERNAL, "ClamAV cannot map the part");

@@ -72,7 +72,7 @@ sub zipped {
 sub found { my ($name, $report) = @_; return scalar grep { $_ eq $name } findings($report) }
 
 SKIP: {
-    skip 'built without ClamAV', 9 if !$clamav;
+    skip 'built without ClamAV', 11 if !$clamav;
     my @db = ('--clamav-db', "$top/t/fixtures/clamav");
     my $name = 'clamav:Mailwitness.Test.EICAR.UNOFFICIAL';
     my $zip = zipped($eicar, 'eicar.com');
@@ -93,6 +93,12 @@ SKIP: {
     ok(found('clamav:Mailwitness.Test.Hash.UNOFFICIAL', $report), 'ClamAV knows files by their hash');
     ($report) = scan(message('x', 'a.txt', text => 'mailwitness-malware-marker'), @db);
     ok(found('clamav:Mailwitness.Test.Marker.UNOFFICIAL', $report), 'ClamAV scans body texts too');
+    {
+        local $ENV{TMPDIR} = "$dir/absent";
+        ($report) = scan(message('x', 'a'), '--no-sandbox', @db);
+    }
+    is($report->{verdict}, 'unscanned', 'nothing is clean when ClamAV has nowhere to work');
+    like($report->{unscanned}[0], qr{^part 2: clamav: .*cannot write to its folder \Q$dir\E/absent}, '... and the folder is named');
     (undef, $status, my $errors) = scan(message('x', 'a'), '--clamav-db', "$dir/absent");
     ok($status == 2 && $errors =~ m{ClamAV database .*/absent: No such file}, 'a missing database is named');
 }
