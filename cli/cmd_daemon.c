@@ -1,14 +1,13 @@
-/* mailwitness status, stats, reload: asking a running mailwitnessd. */
+/* mailwitness status, reload: asking a running mailwitnessd. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/control.h"
 #include "conf/config.h"
 
 static const char status_usage[] =
@@ -22,16 +21,6 @@ static const char status_usage[] =
     "  --help         this text\n"
     "\n"
     "Exit status: 0 it answered, 1 it did and Redis is away, 2 it did not.\n";
-
-static const char stats_usage[] =
-    "usage: mailwitness stats [OPTION]...\n"
-    "\n"
-    "Asks mailwitnessd what it did since its start: messages by action, verdict, failure.\n"
-    "\n"
-    "  --config FILE  its configuration, which names the socket (milter.control)\n"
-    "  --socket PATH  the socket itself\n"
-    "  --json         the answer as one line of JSON\n"
-    "  --help         this text\n";
 
 static const char reload_usage[] =
     "usage: mailwitness reload [OPTION]...\n"
@@ -104,59 +93,6 @@ static const char *find_socket(const struct options *options, struct mw_arena *a
     return error->code == 0 ? found : NULL;
 }
 
-static int connect_to(const char *path, struct mw_error *error)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return mw_fail(error, MW_ERR_INPUT, "%s: too long for a socket", path), -1;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    mw_fail_errno(error, "no mailwitnessd answers on %s", path);
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static json_t *ask(const char *path, const char *name, struct mw_error *error)
-{
-    json_error_t why;
-    char question[64];
-    int fd = connect_to(path, error);
-    if (fd < 0)
-        return NULL;
-    int size = snprintf(question, sizeof question, "{\"command\": \"%s\"}\n", name);
-    bool sent = write(fd, question, (size_t)size) == size;
-    json_t *answer = sent ? json_loadfd(fd, JSON_DISABLE_EOF_CHECK, &why) : NULL;
-    close(fd);
-    if (!json_is_object(answer)) {
-        mw_fail(error, MW_ERR_FORMAT, "mailwitnessd hung up");
-        json_decref(answer);
-        return NULL;
-    }
-    return answer;
-}
-
-/* One line a fact; those of an object within with its name before theirs. */
-static void print_facts(const char *prefix, const json_t *object)
-{
-    const char *key;
-    const json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
-        if (json_is_object(value)) {
-            print_facts(name, value);
-        } else if (strcmp(name, "ok") != 0) {
-            char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-            bool string = json_is_string(value);
-            printf("%-26s %s\n", name, string ? json_string_value(value) : text ? text : "");
-            free(text);
-        }
-    }
-}
-
 static int tell(const struct mw_command *command, const struct options *options, json_t *answer)
 {
     if (options->json) {
@@ -168,7 +104,7 @@ static int tell(const struct mw_command *command, const struct options *options,
         return mw_command_fail(command, "%s", why ? why : "mailwitnessd cannot");
     }
     if (!options->json)
-        print_facts("", answer);
+        mw_control_print(answer);
     return json_is_false(json_object_get(json_object_get(answer, "store"), "up")) ? MW_EXIT_FOUND
                                                                                   : MW_EXIT_OK;
 }
@@ -182,7 +118,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
         return parsed < 0 ? MW_EXIT_OK : parsed;
     struct mw_arena *arena = mw_arena_new();
     const char *path = find_socket(&options, arena, &error);
-    json_t *answer = path ? ask(path, command->name, &error) : NULL;
+    json_t *answer = path ? mw_control_ask(path, command->name, &error) : NULL;
     int status =
         answer ? tell(command, &options, answer) : mw_command_fail(command, "%s", error.text);
     json_decref(answer);
@@ -192,7 +128,5 @@ static int run(const struct mw_command *command, int argc, char **argv)
 
 const struct mw_command mw_command_status = {"status", "ask the daemon how it is", status_usage,
                                              run};
-const struct mw_command mw_command_stats = {"stats", "ask the daemon what it did", stats_usage,
-                                            run};
 const struct mw_command mw_command_reload = {"reload", "have the daemon read everything again",
                                              reload_usage, run};
