@@ -1,6 +1,6 @@
 /*
  * keep: reports of message files into the store, as if they had come by mail when they
- * did. Doing it twice changes nothing: a message's id follows from its time and bytes.
+ * did. A message is stored once, however often: its id follows from its time and bytes.
  */
 #ifndef MW_CLI_KEEP_H
 #define MW_CLI_KEEP_H
