@@ -24,6 +24,8 @@ struct mw_config_workers {
     unsigned sandbox; /* enum mw_sandbox_mode */
     const char *user;
     const char *scratch;
+    const char *keep_folder;
+    unsigned keep_most;
 };
 
 /* What is done with a message, and the words of a refusal. */

@@ -125,7 +125,11 @@ const struct mw_option mw_options[] = {
          "required refuses to start where the kernel lacks a part of it"),
     TEXT("workers", "user", workers.user, "nobody", "user that workers become, started as root"),
     TEXT("workers", "scratch", workers.scratch, NULL,
-         "folder for ClamAV's temporary files; best on tmpfs"),
+         "folder for temporary files, each worker's own in it; /dev/shm without one"),
+    TEXT("workers", "keep_folder", workers.keep_folder, NULL,
+         "folder in which messages that ended a worker are kept for study"),
+    KIND("workers", "keep_most", MW_OPTION_COUNT, workers.keep_most, "20", 1, 1e6,
+         "of them at most"),
 
     TEXTS(
         "scan", "order", scan.order, NULL,

@@ -19,6 +19,7 @@
 
 #include "parsers/parse.h"
 #include "scanners/hash.h"
+#include "worker/keep.h"
 #include "worker/wire.h"
 
 enum { LOAD_MS = 600000, SPARE_MS = 1500, PAUSE_NS = 2000000, PATIENCE = 2500 };
@@ -52,6 +53,7 @@ void mw_pool_settings_default(struct mw_pool_settings *settings)
                  .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
         .queue_ms = 60000,
         .result_max = (size_t)2 << 30,
+        .keep_most = 20,
     };
     mw_limits_default(&settings->crew.witness.limits);
     mw_scan_settings_default(&settings->crew.witness.scan);
@@ -314,6 +316,30 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
     return NULL;
 }
 
+/* Tells which message it was, so that one that ends every worker is found, and keeps
+ * it where that is wanted. */
+static void note_message(const struct mw_pool *pool, const struct mw_memfile *message,
+                         const struct mw_error *why)
+{
+    struct mw_error error = {0};
+    struct mw_bytes raw = {0};
+    struct mw_hasher *hasher = mw_hasher_new(&error);
+    int fd = fcntl(mw_memfile_fd(message), F_DUPFD_CLOEXEC, 0);
+    struct mw_memfile *own = fd >= 0 && hasher ? mw_memfile_receive(fd, SIZE_MAX, &error) : NULL;
+    struct mw_arena *arena = mw_arena_new();
+    if (own && mw_memfile_map(own, &raw, &error) == 0) {
+        const char *sha256 = mw_hasher_sha256(hasher, arena, raw);
+        const char *folder = pool->settings.keep_folder;
+        notice(pool, true,
+               mw_arena_printf(arena, "message with SHA-256 %s: %s", sha256, why->text));
+        if (folder && mw_keep_message(folder, pool->settings.keep_most, sha256, raw, &error) < 0)
+            notice(pool, true, error.text);
+    }
+    mw_arena_free(arena);
+    mw_memfile_free(own);
+    mw_hasher_free(hasher);
+}
+
 struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
                                   struct mw_error *error)
 {
@@ -335,6 +361,8 @@ struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_
         sent == 0 ? await_report(pool, generation, ends[0], wait, error) : NULL;
     close(ends[0]);
     give_back(pool, generation, report != NULL);
+    if (!report && sent == 0 && error->code != MW_ERR_BUSY)
+        note_message(pool, message, error);
     /* All workers of the generation are gone: the next message gets a new one. */
     if (sent != 0) {
         struct mw_error reload = {0};

@@ -13,6 +13,10 @@ struct mw_pool_settings {
     struct mw_crew_settings crew;
     unsigned queue_ms; /* how long a message waits for a free worker at most */
     size_t result_max; /* bytes of a result that are accepted */
+    /* Folder in which messages that ended a worker are kept for study, at most so many;
+     * NULL: they are not kept. */
+    const char *keep_folder;
+    unsigned keep_most;
     /* Something for the log: a worker died, a generation came. Called from any
      * thread; may be NULL. */
     void (*notice)(void *user, bool bad, const char *text);

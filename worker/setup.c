@@ -79,6 +79,8 @@ void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *sett
 {
     mw_pool_settings_default(settings);
     set_crew(config, &settings->crew);
+    settings->keep_folder = config->workers.keep_folder;
+    settings->keep_most = config->workers.keep_most;
 }
 
 void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings *settings,

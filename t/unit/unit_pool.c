@@ -175,6 +175,33 @@ static void test_reload(struct mw_pool *pool)
     close(fd);
 }
 
+/* Generations come and go, some that cannot load, while messages are under way. */
+static void test_reload_under_way(struct mw_pool *pool)
+{
+    struct load_test test = {.pool = pool, .wanted = 1};
+    pthread_t threads[THREADS];
+    unsigned bad = 0, good = 0;
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, ask, &test);
+    int fd = open(switch_file, O_WRONLY | O_TRUNC);
+    for (int i = 0; i < 6; i++) {
+        struct mw_error error = {0};
+        bool broken = i % 2 == 0;
+        if (ftruncate(fd, 0) == 0 && (!broken || write(fd, "x", 1) == 1))
+            *(mw_pool_reload(pool, &error) == 0 ? &good : &bad) += 1;
+    }
+    atomic_store(&test.kills, 1);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    if (ftruncate(fd, 0) != 0)
+        printf("# the switch stays\n");
+    close(fd);
+    tap_is_number(good * 10 + bad, 33, "good rules are taken and bad ones refused under way");
+    tap_ok(test.reports > 0 && test.reports == test.asked,
+           "while generations change every message gets its report");
+    tap_is_number(test.mixed, 0, "... and its own");
+}
+
 /* A packed report with one attachment, as a worker would send it. */
 static struct mw_memfile *packed(void)
 {
@@ -301,6 +328,7 @@ int main(void)
         printf("# %s\n", error.text);
     if (pool) {
         test_reload(pool);
+        test_reload_under_way(pool);
         test_killing(pool);
         test_end(pool);
     }

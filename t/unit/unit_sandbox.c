@@ -1,9 +1,11 @@
 /* unit_sandbox: what a confined process tries and cannot do. */
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -142,6 +144,39 @@ static int confined(int (*attempt)(void), bool *missing)
     return status;
 }
 
+/* A kernel without Landlock, as far as a process can tell. */
+static bool hide_landlock(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    bool good = filter && seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+                                           SCMP_SYS(landlock_create_ruleset), 0) == 0;
+    good = good && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && seccomp_load(filter) == 0;
+    seccomp_release(filter);
+    return good;
+}
+
+/* Enters the sandbox where there is no Landlock: 0 as wanted. */
+static int without_landlock(enum mw_sandbox_mode mode)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct mw_error error = {0};
+        struct mw_texts texts = {0};
+        struct mw_sandbox_settings settings = {mode, NULL, scratch, 0};
+        int result = hide_landlock() ? mw_sandbox_enter(&settings, mw_arena_new(), &texts, &error)
+                                     : MW_ERR_INTERNAL;
+        bool told = texts.count > 0 && strstr(texts.items[0], "no Landlock");
+        bool named = strstr(error.text, "the sandbox is required, but") != NULL;
+        bool good =
+            mode == MW_SANDBOX_REQUIRED ? result == MW_ERR_MISSING && named : result == 0 && told;
+        _exit(good ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    return status;
+}
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -161,6 +196,10 @@ int main(void)
         else
             tap_ok(attempts[i].outcome == KILLED ? killed : orderly, "%s", attempts[i].promise);
     }
+    tap_is_number(without_landlock(MW_SANDBOX_REQUIRED), 0,
+                  "a required sandbox refuses to run where the kernel lacks a part of it");
+    tap_is_number(without_landlock(MW_SANDBOX_BEST), 0,
+                  "otherwise it runs with what there is, and tells what is missing");
     struct mw_sandbox_settings wrong = {MW_SANDBOX_BEST, "no-such-user", scratch, 0};
     if (geteuid() == 0)
         tap_ok(mw_sandbox_give_folder(scratch, wrong.user, &error) == MW_ERR_INPUT &&
