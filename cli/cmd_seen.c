@@ -10,6 +10,7 @@
 #include "bloom/source.h"
 #include "cli/command.h"
 #include "cli/configured.h"
+#include "cli/reach.h"
 #include "cli/values.h"
 #include "core/utf8.h"
 
@@ -17,7 +18,7 @@ static const char usage[] =
     "usage: mailwitness seen [OPTION]... VALUE...\n"
     "\n"
     "Tells whether each VALUE (an address, usually) was ever seen. Needs neither the\n"
-    "daemon nor Redis: the filter's file is read where it lies.\n"
+    "daemon nor Redis (but for --facts): the filter's file is read where it lies.\n"
     "\n"
     "  --filter NAME    a filter of the configuration (default: from), or the path of\n"
     "                   a file with a / in it, which needs no configuration\n"
@@ -27,6 +28,9 @@ static const char usage[] =
     "  --as KIND        how to read values: address, domain, caseless, text; as the\n"
     "                   configured filter's source, and addresses for a file\n"
     "  --file LIST      values from a file, one a line (- is standard input)\n"
+    "  --facts          add what Redis knows of senders that were seen: when first, when\n"
+    "                   last, and how many of their messages are stored\n"
+    "  --redis ADDRESS  the same, from Redis at unix:PATH or HOST:PORT\n"
     "  --json           one JSON object a value\n"
     "  --help           this text\n"
     "\n"
@@ -36,6 +40,7 @@ static const char usage[] =
 static const struct option long_options[] = {
     {"filter", required_argument, NULL, 'f'}, {"config", required_argument, NULL, 'c'},
     {"folder", required_argument, NULL, 'd'}, {"as", required_argument, NULL, 'a'},
+    {"facts", no_argument, NULL, 'F'},        {"redis", required_argument, NULL, 'R'},
     {"file", required_argument, NULL, 'l'},   {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
@@ -46,7 +51,8 @@ struct seen {
     const struct mw_command *command;
     const char *filter_name, *config_file, *folder, *list;
     int kind; /* enum mw_normal; -1: as the filter's source */
-    bool strip_plus_tag, json;
+    bool strip_plus_tag, json, facts;
+    struct mw_reach reach; /* to Redis, with --facts */
     struct mw_config *config;
     struct mw_filter *filter;
     struct mw_filter_info info;
@@ -56,40 +62,93 @@ struct seen {
     const char *texts[BATCH];
     size_t waiting;
     bool any_new;
+    struct mw_error error; /* why a batch was not answered */
 };
 
-static void print_one(const struct seen *seen, const char *text, const char *value, bool was_seen)
+/* What Redis knows of a sender. */
+struct sender {
+    const char *first, *last; /* NULL: nothing */
+    int64_t messages;
+};
+
+static int ask_store(struct seen *seen, const char *address, struct sender *sender,
+                     struct mw_error *error)
 {
-    if (seen->json) {
-        json_t *line = json_pack(
-            "{s:s, s:s, s:b, s:f}", "value", mw_utf8_clean(seen->arena, mw_bytes_of(text), NULL),
-            "looked_up", mw_utf8_clean(seen->arena, mw_bytes_of(value), NULL), "seen", was_seen,
-            "false_positive_rate", was_seen ? seen->info.expected_rate : 0.0);
-        char *dumped = json_dumps(line, JSON_COMPACT);
-        puts(dumped ? dumped : "null");
-        free(dumped);
-        json_decref(line);
-        return;
-    }
-    if (!was_seen)
-        printf("%s: never seen\n", text);
-    else if (seen->info.expected_rate > 0)
-        printf("%s: seen (sure but for 1 in %.0f)\n", text, 1 / seen->info.expected_rate);
-    else
-        printf("%s: seen\n", text);
+    struct mw_facts facts = {0};
+    struct mw_search_term term = {MW_INDEX_FROM, address};
+    struct mw_search_terms terms = {&term, 1, 1};
+    int result = mw_query_sender(seen->reach.query, seen->arena, address, &facts, error);
+    if (result != 0)
+        return result == MW_ERR_MISSING ? 0 : result;
+    sender->first = mw_fact_value(&facts, "first_seen");
+    sender->last = mw_fact_value(&facts, "last_seen");
+    struct mw_search *search = mw_search_new(seen->reach.query, &terms, 0, 0, error);
+    if (!search)
+        return error->code;
+    sender->messages = mw_search_count(search);
+    mw_search_free(search);
+    return 0;
 }
 
-static void answer(struct seen *seen)
+static void print_json(const struct seen *seen, const char *text, const char *value, bool was_seen,
+                       const struct sender *sender)
+{
+    json_t *line = json_pack("{s:s, s:s, s:b, s:f}", "value",
+                             mw_utf8_clean(seen->arena, mw_bytes_of(text), NULL), "looked_up",
+                             mw_utf8_clean(seen->arena, mw_bytes_of(value), NULL), "seen", was_seen,
+                             "false_positive_rate", was_seen ? seen->info.expected_rate : 0.0);
+    if (sender->first) {
+        json_object_set_new(line, "first_seen", json_string(sender->first));
+        json_object_set_new(line, "last_seen", json_string(sender->last));
+        json_object_set_new(line, "messages", json_integer(sender->messages));
+    }
+    char *dumped = json_dumps(line, JSON_COMPACT);
+    puts(dumped ? dumped : "null");
+    free(dumped);
+    json_decref(line);
+}
+
+static int print_one(struct seen *seen, const char *text, const char *value, bool was_seen,
+                     struct mw_error *error)
+{
+    struct sender sender = {0};
+    bool address = seen->kind == MW_NORMAL_ADDRESS;
+    if (seen->facts && was_seen && address && ask_store(seen, value, &sender, error) != 0)
+        return error->code;
+    if (seen->json) {
+        print_json(seen, text, value, was_seen, &sender);
+        return 0;
+    }
+    if (!was_seen)
+        printf("%s: never seen", text);
+    else if (seen->info.expected_rate > 0)
+        printf("%s: seen (sure but for 1 in %.0f)", text, 1 / seen->info.expected_rate);
+    else
+        printf("%s: seen", text);
+    if (sender.first)
+        printf("; first %s, last %s, %lld messages stored", sender.first, sender.last,
+               (long long)sender.messages);
+    else if (seen->facts && was_seen && address)
+        printf("; no message of it is stored");
+    putchar('\n');
+    return 0;
+}
+
+/* Answers what waits. */
+static int answer(struct seen *seen, struct mw_error *error)
 {
     bool found[BATCH];
+    int result = 0;
     mw_filter_seen_many(seen->filter, seen->values, seen->waiting, found);
-    for (size_t i = 0; i < seen->waiting; i++) {
-        print_one(seen, seen->texts[i], (const char *)seen->values[i].data, found[i]);
+    for (size_t i = 0; i < seen->waiting && result == 0; i++) {
+        result =
+            print_one(seen, seen->texts[i], (const char *)seen->values[i].data, found[i], error);
         seen->any_new = seen->any_new || !found[i];
     }
     seen->waiting = 0;
     mw_arena_free(seen->arena);
     seen->arena = mw_arena_new();
+    return result;
 }
 
 static int take(void *user, const char *value)
@@ -99,9 +158,7 @@ static int take(void *user, const char *value)
         mw_normalise(seen->arena, (enum mw_normal)seen->kind, value, seen->strip_plus_tag);
     seen->texts[seen->waiting] = mw_arena_dup(seen->arena, value);
     seen->values[seen->waiting++] = mw_bytes_of(normal);
-    if (seen->waiting == BATCH)
-        answer(seen);
-    return 0;
+    return seen->waiting == BATCH ? answer(seen, &seen->error) : 0;
 }
 
 static int parse(struct seen *seen, int argc, char **argv)
@@ -126,6 +183,13 @@ static int parse(struct seen *seen, int argc, char **argv)
             break;
         case 'l':
             seen->list = optarg;
+            break;
+        case 'F':
+            seen->facts = true;
+            break;
+        case 'R':
+            seen->facts = true;
+            seen->reach.redis = optarg;
             break;
         case 'j':
             seen->json = true;
@@ -180,12 +244,19 @@ static int look_up(struct seen *seen, int argc, char **argv)
     if (!seen->filter)
         return mw_command_fail(seen->command, "%s", error.text);
     mw_filter_get_info(seen->filter, &seen->info);
-    for (int i = optind; i < argc; i++)
-        take(seen, argv[i]);
-    int result = seen->list ? mw_values_read(seen->list, take, seen, &error) : 0;
-    answer(seen);
+    seen->reach.config_file = seen->config_file;
+    if (seen->facts && mw_reach_open(&seen->reach) != 0)
+        return MW_EXIT_ERROR;
+    int result = 0;
+    for (int i = optind; i < argc && result == 0; i++)
+        result = take(seen, argv[i]);
+    if (result == 0 && seen->list)
+        result = mw_values_read(seen->list, take, seen, &error);
+    if (result == 0)
+        result = answer(seen, &seen->error);
     if (result != 0)
-        return mw_command_fail(seen->command, "%s", error.text);
+        return mw_command_fail(seen->command, "%s",
+                               seen->error.code != 0 ? seen->error.text : error.text);
     return seen->any_new ? MW_EXIT_FOUND : MW_EXIT_OK;
 }
 
@@ -194,7 +265,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
     struct seen *seen = calloc(1, sizeof *seen);
     if (!seen)
         abort();
-    seen->command = command;
+    seen->command = seen->reach.command = command;
     seen->filter_name = "from";
     seen->kind = -1;
     seen->names = mw_arena_new();
@@ -203,6 +274,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
     if (status == 0)
         status = look_up(seen, argc, argv);
     mw_filter_close(seen->filter);
+    mw_reach_close(&seen->reach);
     mw_config_free(seen->config);
     mw_arena_free(seen->arena);
     mw_arena_free(seen->names);

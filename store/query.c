@@ -249,6 +249,21 @@ int mw_query_attachments_of(struct mw_query *query, struct mw_arena *arena, cons
     return 0;
 }
 
+int mw_query_sender(struct mw_query *query, struct mw_arena *arena, const char *address,
+                    struct mw_facts *facts, struct mw_error *error)
+{
+    redisReply **replies;
+    const char *value = mw_index_value(arena, MW_INDEX_FROM, address);
+    mw_flight_add(mw_query_begin(query), "HGETALL", mw_query_key(query, arena, "sender:%s", value),
+                  NULL);
+    if (mw_query_fly(query, arena, 0, &replies, error) != 0)
+        return error->code;
+    mw_reply_facts(arena, replies[0], facts);
+    return facts->count > 0
+               ? 0
+               : mw_fail(error, MW_ERR_MISSING, "no message from %s is stored", address);
+}
+
 /* --- attachments --------------------------------------------------------------------------- */
 
 int mw_query_attachment(struct mw_query *query, struct mw_arena *arena, const char *sha256,

@@ -50,6 +50,12 @@ struct mw_report *mw_query_report(struct mw_query *query, const char *id, struct
 int mw_query_attachments_of(struct mw_query *query, struct mw_arena *arena, const char *id,
                             struct mw_texts *hashes, struct mw_error *error);
 
+/* --- senders ----------------------------------------------------------------------------- */
+
+/* first_seen and last_seen of the sender of From, as RFC 3339 in UTC. */
+int mw_query_sender(struct mw_query *query, struct mw_arena *arena, const char *address,
+                    struct mw_facts *facts, struct mw_error *error);
+
 /* --- attachments -------------------------------------------------------------------------- */
 
 /* name, type, size, md5, sha1, verdict, findings, scanned, first_seen, last_seen, ... */

@@ -162,6 +162,20 @@ $redis->cli('hset', "mw:attachment:$hash", 'data', 'plain');
 ($text, $status, $errors) = run('rescan', '--config', $today, $hash);
 ok($status == 2 && $errors =~ /not those of its hash/, 'changed bytes are no scan of the attachment') or diag("$text$errors");
 
+# --- seen ------------------------------------------------------------------------------------------------
+
+system($mailwitness, 'bloom', 'create', '--capacity', 100, "$dir/from.filter") == 0 or die;
+my $list = write_file('list', "eve\@example.net\nold\@example.net\n");
+qx($mailwitness bloom add $dir/from.filter $list);
+($text, $status) = run('seen', '--filter', "$dir/from.filter", '--facts', '--config', $config, 'Eve@Example.net', 'old@example.net');
+like($text, qr/^Eve\@Example[.]net: seen.*; first 2026-11-10T12:00:00[.]000Z, last 2026-11-17T12:00:00[.]000Z, 2 messages stored$/m, 'seen --facts tells when a sender wrote and how often');
+like($text, qr/^old\@example[.]net: seen.*; no message of it is stored$/m, '... or that nothing is stored any more');
+is($status, 0, '... with the same exit status');
+($text, $status) = run('seen', '--json', '--filter', "$dir/from.filter", '--redis', "unix:$redis->{socket}", 'eve@example.net');
+is(decode_json($text)->{messages}, 2, '... as JSON as well');
+($text, $status, $errors) = run('seen', '--filter', "$dir/from.filter", '--redis', "unix:$dir/nowhere", 'eve@example.net');
+ok($status == 2 && $errors =~ /nowhere/, '... and a Redis that is away is named');
+
 # --- stats ------------------------------------------------------------------------------------------------
 
 ($text, $status) = run('stats', '--config', $config, '--json');
