@@ -1,0 +1,390 @@
+/* unit_spool: what the spool on disk promises, whatever happened to its files. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/record.h"
+#include "store/spool.h"
+#include "t/unit/made_up.h"
+#include "t/unit/tap.h"
+
+static char folder[] = "/tmp/unit_spool-XXXXXX";
+
+static struct mw_spool *open_spool(size_t size_max, bool drop_oldest)
+{
+    struct mw_error error = {0};
+    struct mw_spool_options options = {.folder = folder,
+                                       .kind = "wait",
+                                       .size_max = size_max,
+                                       .drop_oldest = drop_oldest,
+                                       .sync = true};
+    struct mw_spool *spool = mw_spool_open(&options, &error);
+    if (!spool)
+        printf("# %s\n", error.text);
+    return spool;
+}
+
+static void empty_folder(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s/*", folder);
+    if (system(command) != 0)
+        printf("# cannot empty %s\n", folder);
+}
+
+/* A record that says which it is, of some size. */
+static int append(struct mw_spool *spool, int number, size_t size, struct mw_error *error)
+{
+    char *text = calloc(1, size + 16);
+    snprintf(text, size + 16, "%d ", number);
+    memset(text + strlen(text), 'a' + number % 26, size);
+    struct mw_bytes pieces[] = {{(unsigned char *)text, 3}, {(unsigned char *)text + 3, size}};
+    int result = mw_spool_append(spool, pieces, 2, error);
+    free(text);
+    return result;
+}
+
+/* The numbers read, as "1 2 3"; with done, marks them. */
+static const char *read_all(struct mw_spool *mark, uint64_t *damaged)
+{
+    static char list[4096];
+    struct mw_error error = {0};
+    struct mw_spool_entry entry;
+    struct mw_spool_reader *reader = mw_spool_reader_new(folder, "wait", &error);
+    size_t used = 0;
+    list[0] = '\0';
+    while (reader && mw_spool_next(reader, &entry, &error) > 0) {
+        if (!entry.done && used < sizeof list - 16)
+            used += (size_t)snprintf(list + used, 16, "%s%d", used > 0 ? " " : "",
+                                     atoi((const char *)entry.record.data));
+        if (mark && !entry.done)
+            mw_spool_done(mark, &entry, &error);
+    }
+    if (damaged)
+        *damaged = reader ? mw_spool_reader_damaged(reader) : 0;
+    mw_spool_reader_free(reader);
+    return list;
+}
+
+static int count_files(const char *ending)
+{
+    int count = 0;
+    DIR *dir = opendir(folder);
+    for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
+        size_t size = strlen(entry->d_name), end = strlen(ending);
+        count += size > end && strcmp(entry->d_name + size - end, ending) == 0;
+    }
+    closedir(dir);
+    return count;
+}
+
+static void test_order(void)
+{
+    struct mw_spool *spool = open_spool(0, false);
+    struct mw_spool_state state;
+    struct mw_error error = {0};
+    for (int i = 0; i < 5; i++)
+        append(spool, i, 100, &error);
+    tap_is(read_all(NULL, NULL), "0 1 2 3 4", "records are read in the order they came");
+    mw_spool_close(spool);
+    spool = open_spool(0, false);
+    for (int i = 5; i < 8; i++)
+        append(spool, i, 100, &error);
+    mw_spool_get_state(spool, &state);
+    tap_is_number((long long)state.entries, 8, "they are counted when it is opened again");
+    tap_is(read_all(NULL, NULL), "0 1 2 3 4 5 6 7", "... and new ones come behind them");
+    mw_spool_turn(spool);
+    read_all(spool, NULL);
+    mw_spool_get_state(spool, &state);
+    tap_ok(state.entries == 0 && state.bytes == 0 && count_files(".spool") == 0,
+           "what is done goes, and its files with it");
+    mw_spool_close(spool);
+}
+
+static void test_half_done(void)
+{
+    struct mw_spool *spool = open_spool(0, false);
+    struct mw_error error = {0};
+    for (int i = 0; i < 4; i++)
+        append(spool, i, 100, &error);
+    struct mw_spool_entry entry;
+    struct mw_spool_reader *reader = mw_spool_reader_new(folder, "wait", &error);
+    for (int i = 0; i < 2; i++)
+        if (mw_spool_next(reader, &entry, &error) > 0)
+            mw_spool_done(spool, &entry, &error);
+    mw_spool_reader_free(reader);
+    mw_spool_close(spool);
+    spool = open_spool(0, false);
+    tap_is(read_all(NULL, NULL), "2 3", "what was done before the end of a process stays done");
+    mw_spool_close(spool);
+    empty_folder();
+}
+
+/* The only file there is. */
+static const char *only_file(void)
+{
+    static char path[320];
+    DIR *dir = opendir(folder);
+    for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
+        if (strstr(entry->d_name, ".spool"))
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    closedir(dir);
+    return path;
+}
+
+/* A writer killed at any byte of its last record. */
+static void test_torn(void)
+{
+    struct mw_error error = {0};
+    enum { WHOLE = 3, SIZE = 200, RECORD = 32 + 3 + SIZE };
+    int wrong = 0;
+    for (int cut = 1; cut <= RECORD; cut++) {
+        struct mw_spool *spool = open_spool(0, false);
+        for (int i = 0; i <= WHOLE; i++)
+            append(spool, i, SIZE, &error);
+        mw_spool_close(spool);
+        const char *path = only_file();
+        struct stat facts;
+        if (stat(path, &facts) != 0 || truncate(path, facts.st_size - cut) != 0)
+            wrong++;
+        spool = open_spool(0, false);
+        append(spool, 9, SIZE, &error);
+        struct mw_spool_state state;
+        mw_spool_get_state(spool, &state);
+        wrong += state.entries != WHOLE + 1 || state.damaged != 0 ||
+                 state.torn != (uint64_t)(RECORD - cut);
+        wrong += strcmp(read_all(NULL, NULL), "0 1 2 9") != 0;
+        mw_spool_close(spool);
+        empty_folder();
+    }
+    tap_is_number(wrong, 0, "a record torn at any byte is cut off, and all others are kept");
+}
+
+/* Bytes that changed on the disk, anywhere. */
+static void test_damaged(void)
+{
+    struct mw_error error = {0};
+    enum { COUNT = 4, SIZE = 100, RECORD = 32 + 3 + SIZE };
+    int wrong = 0, lost_more = 0;
+    for (int at = 16; at < 16 + RECORD; at++) {
+        if (at == 16 + 4 || (at > 16 + 4 && at < 16 + 8))
+            continue; /* the state, and what is not used */
+        struct mw_spool *spool = open_spool(0, false);
+        for (int i = 0; i < COUNT; i++)
+            append(spool, i, SIZE, &error);
+        mw_spool_close(spool);
+        int fd = open(only_file(), O_RDWR);
+        unsigned char byte = 0;
+        if (pread(fd, &byte, 1, at) != 1)
+            wrong++;
+        byte ^= 0x10;
+        if (pwrite(fd, &byte, 1, at) != 1)
+            wrong++;
+        close(fd);
+        spool = open_spool(0, false);
+        struct mw_spool_state state;
+        mw_spool_get_state(spool, &state);
+        wrong += state.damaged != 1;
+        lost_more += strcmp(read_all(NULL, NULL), "1 2 3") != 0;
+        mw_spool_turn(spool);
+        read_all(spool, NULL);
+        wrong += count_files(".spool") != 0 || count_files(".damaged") != 1;
+        mw_spool_close(spool);
+        empty_folder();
+    }
+    tap_is_number(lost_more, 0, "a byte that changed costs its own record only");
+    tap_is_number(wrong, 0, "... is counted, and the file is kept for study");
+}
+
+static void test_no_spool_file(void)
+{
+    char path[320];
+    struct mw_error error = {0};
+    snprintf(path, sizeof path, "%s/wait-0000000007.spool", folder);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    for (int i = 0; i < 100; i++)
+        if (write(fd, "something else\n", 15) != 15)
+            break;
+    close(fd);
+    struct mw_spool *spool = open_spool(0, false);
+    tap_ok(spool && append(spool, 1, 10, &error) == 0, "a file of another kind stops nothing");
+    tap_is(read_all(NULL, NULL), "1", "... gives no records");
+    tap_is_number(count_files(".damaged"), 1, "... and is kept");
+    mw_spool_close(spool);
+    empty_folder();
+}
+
+/* An attachment that holds a whole spool file must not pass for one. */
+static void test_planted(void)
+{
+    struct mw_error error = {0};
+    struct mw_spool *spool = open_spool(0, false);
+    append(spool, 66, 50, &error);
+    mw_spool_close(spool);
+    static unsigned char file[65536];
+    int fd = open(only_file(), O_RDONLY);
+    ssize_t size = read(fd, file, sizeof file);
+    close(fd);
+    empty_folder();
+    spool = open_spool(0, false);
+    struct mw_bytes planted = {file, (size_t)(size > 0 ? size : 0)};
+    mw_spool_append(spool, &planted, 1, &error);
+    append(spool, 1, 50, &error);
+    mw_spool_close(spool);
+    fd = open(only_file(), O_RDWR);
+    if (pwrite(fd, "????", 4, 16) != 4)
+        printf("# cannot damage\n");
+    close(fd);
+    spool = open_spool(0, false);
+    tap_is(read_all(NULL, NULL), "1", "records planted in an attachment are not taken for ours");
+    mw_spool_close(spool);
+    empty_folder();
+}
+
+static void test_full(void)
+{
+    struct mw_error error = {0};
+    struct mw_spool_state state;
+    struct mw_spool *spool = open_spool(8 << 20, false);
+    int taken = 0;
+    while (taken < 100 && append(spool, taken, 300000, &error) == 0)
+        taken++;
+    tap_ok(taken > 20 && taken < 28 && error.code == MW_ERR_LIMIT && strstr(error.text, "is full"),
+           "a full spool refuses, and says so (after %d)", taken);
+    mw_spool_get_state(spool, &state);
+    tap_ok(state.entries == (uint64_t)taken && state.bytes <= 8 << 20, "... and keeps what it has");
+    mw_spool_close(spool);
+    empty_folder();
+    spool = open_spool(8 << 20, true);
+    for (int i = 0; i < 100; i++)
+        append(spool, i, 300000, &error);
+    mw_spool_get_state(spool, &state);
+    const char *last = read_all(NULL, NULL);
+    tap_ok(state.dropped > 70 && state.entries + state.dropped == 100 && state.bytes <= 8 << 20 &&
+               strcmp(last + strlen(last) - 5, "98 99") == 0,
+           "one that drops old records keeps the newest, and counts what it dropped");
+    mw_spool_close(spool);
+    empty_folder();
+}
+
+static void test_lock(void)
+{
+    struct mw_error error = {0};
+    int fd = mw_spool_lock(folder, &error);
+    tap_ok(fd >= 0, "the folder is taken by one process");
+    tap_ok(mw_spool_lock(folder, &error) == MW_ERR_BUSY && strstr(error.text, folder),
+           "... a second one is refused, and the folder named");
+    close(fd);
+    tap_ok(mw_spool_lock("/nonexistent/spool", &error) == MW_ERR_SYSTEM &&
+               strstr(error.text, "/nonexistent/spool"),
+           "a folder that cannot be made is named");
+}
+
+struct crowd {
+    struct mw_spool *spool;
+    int first;
+};
+
+static void *append_many(void *argument)
+{
+    struct crowd *crowd = argument;
+    struct mw_error error = {0};
+    for (int i = 0; i < 50; i++)
+        append(crowd->spool, crowd->first + i, 1000, &error);
+    return NULL;
+}
+
+static void test_crowd(void)
+{
+    enum { THREADS = 8 };
+    struct mw_spool *spool = open_spool(0, false);
+    struct crowd crowds[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        crowds[i] = (struct crowd){spool, 100 + 50 * i};
+        pthread_create(&threads[i], NULL, append_many, &crowds[i]);
+    }
+    mw_spool_turn(spool);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    bool there[THREADS * 50] = {false};
+    int count = 0;
+    for (const char *at = read_all(NULL, NULL); *at; at += strspn(at, " ")) {
+        char *end;
+        long number = strtol(at, &end, 10) - 100;
+        if (number >= 0 && number < THREADS * 50 && !there[number]) {
+            there[number] = true;
+            count++;
+        }
+        at = end;
+    }
+    tap_is_number(count, THREADS * 50, "of several threads each record is there once");
+    mw_spool_close(spool);
+    empty_folder();
+}
+
+static void test_record(void)
+{
+    struct mw_error error = {0};
+    struct mw_id_source *ids = mw_id_source_new();
+    struct mw_report *report = made_up_report(ids, 10), *back;
+    made_up_attachment(report, "1.3", 77, 5000);
+    made_up_attachment(report, "1.4", 77, 5000);
+    made_up_attachment(report, "1.5", 78, 1 << 20);
+    char *json = mw_report_to_json(report, MW_JSON_LINE, &error);
+    struct mw_pieces pieces = {0};
+    struct mw_arena *arena = mw_arena_new();
+    mw_record_write(arena, report, mw_bytes_of(json), 1 << 19, &pieces);
+    unsigned char *all = malloc(4 << 20);
+    size_t size = 0;
+    for (size_t i = 0; i < pieces.count; i++) {
+        memcpy(all + size, pieces.items[i].data, pieces.items[i].size);
+        size += pieces.items[i].size;
+    }
+    struct mw_bytes same;
+    back = mw_record_read((struct mw_bytes){all, size}, &same, &error);
+    char *again = back ? mw_report_to_json(back, MW_JSON_LINE, &error) : NULL;
+    tap_ok(again && strcmp(again, json) == 0, "a message's record gives the same report again");
+    const struct mw_attachment *one = back ? back->attachments.items : NULL;
+    tap_ok(one && one[0].data.size == MADE_UP_LARGE && one[2].data.size == 5000 &&
+               one[1].data.data == one[2].data.data &&
+               memcmp(one[0].data.data, report->attachments.items[0].data.data, MADE_UP_LARGE) == 0,
+           "... its attachments' bytes, equal ones once");
+    tap_ok(one && one[3].data.size == 0, "... but for those above the bound");
+    int taken = 0;
+    for (size_t cut = 0; cut < size; cut += 97) {
+        struct mw_report *part = mw_record_read((struct mw_bytes){all, cut}, &same, &error);
+        taken += part != NULL;
+        mw_report_free(part);
+    }
+    tap_is_number(taken, 0, "a record that was cut is none");
+    free(json);
+    free(again);
+    free(all);
+    mw_report_free(back);
+    mw_report_free(report);
+    mw_arena_free(arena);
+    mw_id_source_free(ids);
+}
+
+int main(void)
+{
+    if (!mkdtemp(folder))
+        return 2;
+    test_order();
+    test_half_done();
+    test_torn();
+    test_damaged();
+    test_no_spool_file();
+    test_planted();
+    test_full();
+    test_lock();
+    test_crowd();
+    test_record();
+    empty_folder();
+    rmdir(folder);
+    return tap_done();
+}
