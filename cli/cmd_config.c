@@ -10,10 +10,12 @@ static const char usage[] =
     "usage: mailwitness config check FILE\n"
     "       mailwitness config dump [FILE]\n"
     "       mailwitness config sample\n"
+    "       mailwitness config man\n"
     "\n"
     "  check    tells every mistake in FILE with its line; exits 1 when there is one\n"
     "  dump     prints the values in force, defaults included\n"
     "  sample   prints a commented file with every option and its default\n"
+    "  man      prints the manual page mailwitness.conf(5)\n"
     "  --help   this text\n";
 
 /* The configuration, or NULL after its mistakes were printed. */
@@ -50,7 +52,7 @@ static int dump(const char *path)
 
 static int run(const struct mw_command *command, int argc, char **argv)
 {
-    static const char *const names[] = {"check", "dump", "sample"};
+    static const char *const names[] = {"check", "dump", "sample", "man"};
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0) {
         fputs(usage, stdout);
@@ -64,10 +66,14 @@ static int run(const struct mw_command *command, int argc, char **argv)
         mw_config_sample(stdout);
         return MW_EXIT_OK;
     }
-    const char *near = mw_suggest(name, names, 3);
+    if (strcmp(name, "man") == 0 && argc == 2) {
+        mw_config_manual(stdout);
+        return MW_EXIT_OK;
+    }
+    const char *near = mw_suggest(name, names, sizeof names / sizeof *names);
     if (near && strcmp(near, name) != 0)
         return mw_command_fail(command, "'%s' is no subcommand; did you mean '%s'?", name, near);
-    return mw_command_fail(command, "say check FILE, dump [FILE] or sample");
+    return mw_command_fail(command, "say check FILE, dump [FILE], sample or man");
 }
 
 const struct mw_command mw_command_config = {"config", "check, show or start a configuration",

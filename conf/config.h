@@ -85,6 +85,9 @@ void mw_config_sample(FILE *out);
 bool mw_config_same(const struct mw_config *one, const struct mw_config *other,
                     const char *section);
 
+/* Writes the manual page of the file, in mdoc(7). */
+void mw_config_manual(FILE *out);
+
 /* Writes the values in force, as a file that would load to the same. */
 void mw_config_dump(const struct mw_config *config, FILE *out);
 

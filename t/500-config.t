@@ -83,6 +83,13 @@ $sample =~ s/^# (\w+: \{|  \w+: \{|  \};|\};)/$1/mg;
 is($status, 0, 'with every option with a default taken in, it is still sound') or diag($said);
 open my $shipped, '<', "$ENV{top_srcdir}/conf/mailwitness.conf" or die $!;
 is(do { local $/; <$shipped> }, scalar qx($mailwitness config sample), 'the file we ship is the sample');
+open my $manual, '<', "$ENV{top_srcdir}/doc/mailwitness.conf.5" or die $!;
+my $page = do { local $/; <$manual> };
+is($page, scalar qx($mailwitness config man), 'the manual page is what the table of options makes');
+SKIP: {
+    skip 'groff is not installed', 1 if !-x '/usr/bin/groff';
+    is(scalar qx(groff -mdoc -ww -z $ENV{top_srcdir}/doc/mailwitness.conf.5 2>&1), q{}, '... and is sound');
+}
 for my $case (
     ['', q{has no command}],
     ['command = "exiftool";', q{command: 'exiftool' must be a whole path}],
