@@ -276,7 +276,8 @@ static int end_current(struct mw_spool *spool)
         pthread_cond_wait(&spool->flushed, &spool->lock);
     if (spool->fd < 0)
         return 0; /* another thread was faster */
-    if (spool->options.sync && spool->synced < spool->written)
+    /* Others append while a flush is under way: theirs have to be flushed here too. */
+    while (spool->options.sync && spool->synced < spool->written && spool->failed < spool->written)
         flush_once(spool);
     close(spool->fd);
     spool->fd = -1;

@@ -145,7 +145,7 @@ sub acknowledged {
     $failed = 0;
     while (my $line = <$in>) {
         if ($line =~ /^([0-9a-f-]{36}) (\w+)\n/) { $kept{$1} = $2 }
-        elsif ($line =~ /^failed/) { $failed++ }
+        elsif ($line =~ /^failed/) { $failed++; Test::More::diag($line) }
     }
     return (\%kept, $failed);
 }
