@@ -122,7 +122,11 @@ static char *tidy(struct mw_arena *arena, const char *text, size_t limit, bool k
     bool cut = bytes.size > limit;
     if (cut)
         bytes.size = mw_utf8_cut(bytes, limit);
-    const char *clean = mw_utf8_clean_line(arena, bytes, NULL);
+    char *clean = mw_utf8_clean_line(arena, bytes, NULL);
+    /* Marks for what was not clean are longer than it. */
+    cut = cut || strlen(clean) > limit;
+    if (strlen(clean) > limit)
+        clean[mw_utf8_cut(mw_bytes_of(clean), limit)] = '\0';
     char *out = mw_arena_alloc(arena, strlen(clean) + sizeof "...");
     size_t size = 0;
     for (; *clean; clean++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/check.h"
 #include "milter/match.h"
 #include "milter/words.h"
 
@@ -212,8 +213,11 @@ static void settle(struct deciding *deciding)
     const char *text = outcome->action == MW_ACTION_REJECT     ? milter->reject_text
                        : outcome->action == MW_ACTION_TEMPFAIL ? milter->tempfail_text
                                                                : NULL;
-    decision->text =
-        mw_words_fill(deciding->arena, &words, text && own && rule->text ? rule->text : text);
+    /* Codes come from the configuration only, never from what is filled in. */
+    if (text)
+        text = mw_reply_codes(own && rule->text ? rule->text : text, decision->code,
+                              decision->enhanced);
+    decision->text = mw_words_fill(deciding->arena, &words, text);
     decision->reason = mw_words_fill(deciding->arena, &words,
                                      own && rule->reason ? rule->reason : milter->quarantine_text);
 }

@@ -43,7 +43,9 @@ struct mw_decision {
     bool observed;         /* mode is observe: this is what would be done; accept it as it is */
     const char *by;        /* "policy.NAME", "milter.malicious", "failure.timed_out" */
     mw_failures failures;  /* all that failed */
-    const char *text;      /* of reject and tempfail: codes and words, filled in */
+    char code[4];          /* of tempfail and reject, as configured: "550"; "" for the usual */
+    char enhanced[12];     /* "5.7.1", the same */
+    const char *text;      /* their words, filled in: may look like anything */
     const char *reason;    /* of quarantine, filled in */
     struct mw_removals removed;
     struct mw_texts added;                    /* recipients */

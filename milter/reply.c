@@ -307,6 +307,9 @@ static const char *safe_line(struct mw_arena *arena, struct mw_bytes text, bool 
     if (text.size > LINE_MAX_SIZE)
         text.size = mw_utf8_cut(text, LINE_MAX_SIZE);
     char *line = mw_utf8_clean_line(arena, text, NULL), *to = line;
+    /* Marks for what was not clean are longer than it. */
+    if (strlen(line) > LINE_MAX_SIZE)
+        line[mw_utf8_cut(mw_bytes_of(line), LINE_MAX_SIZE)] = '\0';
     for (const char *c = line; *c; c++) {
         unsigned char byte = (unsigned char)*c;
         if (byte >= 0x80 && !utf8 && (byte & 0xc0U) == 0x80)
@@ -317,10 +320,11 @@ static const char *safe_line(struct mw_arena *arena, struct mw_bytes text, bool 
     return *line ? line : "-";
 }
 
-static void plan_answer(struct mw_reply *reply, const char *text, bool utf8, struct mw_arena *arena)
+/* The codes are in place, or empty for the usual ones. */
+static void plan_answer(struct mw_reply *reply, const char *words, bool utf8,
+                        struct mw_arena *arena)
 {
     bool reject = reply->end == MW_ACTION_REJECT;
-    const char *words = mw_reply_codes(text, reply->code, reply->enhanced);
     if (reply->code[0] == '\0')
         memcpy(reply->code, reject ? "550" : "451", 4);
     if (reply->enhanced[0] == '\0')
@@ -358,6 +362,8 @@ const struct mw_reply *mw_reply_plan(const struct mw_policy *policy,
         return reply;
     if (decision->action >= MW_ACTION_TEMPFAIL) {
         reply->end = decision->action;
+        memcpy(reply->code, decision->code, sizeof reply->code);
+        memcpy(reply->enhanced, decision->enhanced, sizeof reply->enhanced);
         if (decision->action != MW_ACTION_DISCARD)
             plan_answer(reply, decision->text, terms->smtputf8, arena);
         return reply;
@@ -377,6 +383,6 @@ const struct mw_reply *mw_reply_refusal(enum mw_action action, const char *text,
 {
     struct mw_reply *reply = mw_arena_alloc(arena, sizeof *reply);
     reply->end = action;
-    plan_answer(reply, text, false, arena);
+    plan_answer(reply, mw_reply_codes(text, reply->code, reply->enhanced), false, arena);
     return reply;
 }

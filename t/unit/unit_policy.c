@@ -684,9 +684,21 @@ static void test_words(void)
                  "policy: ( { name = \"r\"; action = \"reject\"; text = \"550 %s\"; } );",
                  words[i].text);
         const struct mw_decision *decision = decide_for(acting("", rest), report, 0, false);
-        tap_is(decision->text + 4, words[i].filled, words[i].text);
+        tap_is(decision->text, words[i].filled, words[i].text);
         mw_report_free(report);
     }
+    struct mw_report *forger = sample();
+    forger->attachments.items[0].filename = "250 2.0.0 fine";
+    const struct mw_decision *told =
+        decide_for(acting("", "policy: ( { action = \"reject\"; text = \"${attachment}\"; } );"),
+                   forger, 0, false);
+    tap_ok(told->code[0] == '\0' && told->enhanced[0] == '\0', "a name in a mail is no reply code");
+    tap_is(told->text, "250 2.0.0 fine", "... but words");
+    told = decide_for(acting("", "policy: ( { action = \"reject\"; text = \"554 5.6.0 no\"; } );"),
+                      forger, 0, false);
+    tap_is(told->code, "554", "the code of a rule is kept");
+    tap_is(told->enhanced, "5.6.0", "... and its enhanced one");
+    mw_report_free(forger);
     struct mw_report *report = sample();
     struct mw_words known = {report, mw_failure_bit(MW_LIMITS) | mw_failure_bit(MW_TIMED_OUT),
                              MW_ACTION_TAG, "by", "ann@x"};

@@ -143,8 +143,8 @@ static struct scene scene_of(enum mw_action action)
     scene.config = mw_config_load(NULL, scene.arena, &mistakes);
     scene.policy = mw_policy_new(scene.config, &error);
     scene.arrived = mw_arrived_new(scene.arena);
-    scene.decision = (struct mw_decision){
-        .action = action, .by = "policy.x", .text = "550 5.7.1 no", .reason = "held"};
+    scene.decision =
+        (struct mw_decision){.action = action, .by = "policy.x", .text = "no", .reason = "held"};
     scene.report->id = "0190-id";
     scene.report->verdict = MW_MALICIOUS;
     return scene;
@@ -405,7 +405,8 @@ static void test_answers(void)
 {
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         struct scene scene = scene_of(answers[i].action);
-        scene.decision.text = answers[i].text;
+        scene.decision.text =
+            mw_reply_codes(answers[i].text, scene.decision.code, scene.decision.enhanced);
         scene.terms.smtputf8 = answers[i].smtputf8;
         const struct mw_reply *reply = plan(&scene);
         tap_ok(reply->end == answers[i].action && reply->edits.count == 0,
@@ -418,11 +419,16 @@ static void test_answers(void)
     tap_is(answer_text(arena, refusal), "452 4.3.1 full", "a refusal needs no decision");
     char *lines = mw_arena_alloc(arena, 20001);
     for (size_t i = 0; i < 20000; i++)
-        lines[i] = i % 1000 == 999 ? '\n' : '%';
+        lines[i] = (char)(i % 1000 == 999 ? '\n' : i < 10000 ? '%' : '\x01');
     refusal = mw_reply_refusal(MW_ACTION_REJECT, lines, arena);
     bool shorter = true;
     for (size_t i = 0; i < refusal->lines.count; i++)
         shorter = shorter && strlen(refusal->lines.items[i]) <= 400;
+    struct scene scene = scene_of(MW_ACTION_REJECT);
+    scene.decision.text = lines + 10000;
+    scene.terms.smtputf8 = true;
+    shorter = shorter && strlen(plan(&scene)->lines.items[0]) <= 400;
+    end_scene(&scene);
     tap_ok(refusal->lines.count <= 8 && shorter, "lines of a refusal are few and short");
     mw_arena_free(arena);
 }
