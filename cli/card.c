@@ -57,6 +57,8 @@ static void print_verdict(FILE *out, const struct mw_report *report)
             colour ? MW_TERMINAL_PLAIN : "");
     if (report->action != MW_ACTION_NONE)
         fprintf(out, ", %s", mw_action_name(report->action));
+    if (report->intended != MW_ACTION_NONE)
+        fprintf(out, " (would be %s)", mw_action_name(report->intended));
     fputc('\n', out);
 }
 

@@ -22,9 +22,9 @@ enum mw_option_type {
 struct mw_option {
     const char *section, *name;
     enum mw_option_type type;
-    size_t offset;       /* in struct mw_config, or in a filter */
-    const char *initial; /* the default as written in a file; NULL: none */
-    double least, most;  /* bounds of numbers, in the unit kept */
+    size_t offset;            /* in struct mw_config, or in a filter */
+    const char *initial;      /* the default as written in a file; NULL: none */
+    double least, most;       /* bounds of numbers, in the unit kept */
     const char *const *names; /* of NAME, NULL-terminated; "" is one that cannot be written */
     const char *help;
     /* Of TEXT and TEXTS: 0, or a code with what is wrong; NULL: any text will do. */

@@ -18,7 +18,8 @@ struct mw_network {
 int mw_network_parse(struct mw_network *network, const char *text, struct mw_error *error);
 
 /* Whether address (as text, "IPv6:" in front allowed, ::ffff:a.b.c.d is IPv4) lies in
- * the network; a network of IPv6 has no address of IPv4, not even ::/0. NULL and what is no IP address, such as a unix socket's name, do not. */
+ * the network; a network of IPv6 has no address of IPv4, not even ::/0. NULL and what is no IP
+ * address, such as a unix socket's name, do not. */
 bool mw_network_has(const struct mw_network *network, const char *address);
 
 #endif

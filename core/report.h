@@ -188,7 +188,9 @@ struct mw_report {
     enum mw_verdict verdict;
     struct mw_engines engines; /* that were asked */
     struct mw_texts unscanned; /* reasons why something was not scanned */
-    enum mw_action action;
+    enum mw_action action;     /* what was done */
+    enum mw_action intended;   /* what would have been done, when only observing */
+    const char *decided_by;    /* "policy.NAME", "milter.malicious", "failure.timed_out" */
     struct mw_problems errors;
     struct mw_numbers timings; /* microseconds */
 };

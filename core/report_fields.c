@@ -160,6 +160,8 @@ static const struct mw_field report_fields[] = {
     LIST(engines, mw_engine_fields, 0),
     TEXTS(unscanned),
     {AT(action), MW_FIELD_ENUM, 0, NULL, actions},
+    {AT(intended), MW_FIELD_ENUM, 0, NULL, actions},
+    TEXT(decided_by),
     LIST(errors, problem_table, MW_FIELD_ALWAYS),
     {AT(timings), MW_FIELD_NUMBERS, MW_FIELD_ALWAYS, NULL, NULL},
 };

@@ -60,6 +60,8 @@ static const struct mw_decision *decide(const struct mw_message *message, struct
     const struct mw_decision *decision =
         mw_policy_decide(mw_snapshot_policy(message->snapshot), &facts, report->arena);
     report->action = mw_decision_done(decision);
+    report->intended = decision->observed ? decision->action : MW_ACTION_NONE;
+    report->decided_by = decision->by;
     return decision;
 }
 

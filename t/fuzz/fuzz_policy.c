@@ -179,7 +179,8 @@ static void check_value(const struct mw_edit *edit)
 static void check_reply(const struct mw_reply *reply, const struct mw_decision *decision, bool utf8)
 {
     for (size_t i = 0; i < reply->edits.count; i++)
-        if (reply->edits.items[i].value)
+        /* A recipient is removed by the name the server gave it. */
+        if (reply->edits.items[i].value && reply->edits.items[i].kind != MW_EDIT_REMOVE_RECIPIENT)
             check_value(&reply->edits.items[i]);
     if (decision->action >= MW_ACTION_TEMPFAIL && reply->edits.count > 0)
         broken("what is refused is not edited");

@@ -437,14 +437,13 @@ static void test_answers(void)
 static const char *const hostile[] = {
     "a\r\nBcc: all@x.txt",
     "a\n\nbody",
-    "a\0b",
     "x\"; yara/Fake (info) in \"y",
     "=?utf-8?q?=0D=0ABcc:?=",
     "\xff\xfe\xfd",
     "%n%s%s",
     "${id}${verdict}",
-    "\xe2\x80\xae"
-    "fdp.exe",
+    ("\xe2\x80\xae"
+     "fdp.exe"),
     "\x1b[31mred\x1b[0m",
 };
 
@@ -476,7 +475,7 @@ static void test_hostile(void)
         end_scene(&scene);
     }
     struct scene scene = scene_of(MW_ACTION_TAG);
-    add_finding(&scene, hostile[3], "Rule", MW_SEVERITY_MALICIOUS);
+    add_finding(&scene, "x\"; yara/Fake (info) in \"y", "Rule", MW_SEVERITY_MALICIOUS);
     tap_is(shown(scene.arena, header_value(plan(&scene), "X-Mailwitness-Findings")),
            "yara/Rule (malicious) in \"x__ yara/Fake (info) in _y\"",
            "a name cannot pretend to be another finding");
