@@ -3,6 +3,7 @@
  * could be taken for something else.
  */
 #include <ctype.h>
+#include <libmilter/mfapi.h>
 #include <stdlib.h>
 
 #include "conf/check.h"
@@ -486,6 +487,35 @@ static void test_hostile(void)
     end_scene(&scene);
 }
 
+/* Without a connection libmilter refuses everything, as a server does that lacks a right. */
+static void test_refused_edits(void)
+{
+    static const struct {
+        enum mw_action action;
+        bool edits;
+        sfsistat answer;
+    } cases[] = {
+        {MW_ACTION_ACCEPT, false, SMFIS_ACCEPT},       {MW_ACTION_ACCEPT, true, SMFIS_TEMPFAIL},
+        {MW_ACTION_QUARANTINE, false, SMFIS_TEMPFAIL}, {MW_ACTION_REJECT, false, SMFIS_REJECT},
+        {MW_ACTION_TEMPFAIL, false, SMFIS_TEMPFAIL},   {MW_ACTION_DISCARD, false, SMFIS_DISCARD}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct scene scene = scene_of(cases[i].action);
+        struct mw_error error = {0};
+        scene.report->id = NULL;
+        if (cases[i].edits)
+            mw_texts_add(scene.arena, &scene.decision.added, "watch@x");
+        int answer = mw_reply_carry_out(NULL, plan(&scene), true, &error);
+        tap_ok(answer == cases[i].answer, "%s%s without the rights: the message is %s",
+               mw_action_name(cases[i].action), cases[i].edits ? " with edits" : "",
+               cases[i].answer == SMFIS_TEMPFAIL ? "to come again" : "answered as decided");
+        bool complained = error.code != 0;
+        tap_ok(complained == (cases[i].action != MW_ACTION_DISCARD &&
+                              !(cases[i].action == MW_ACTION_ACCEPT && !cases[i].edits)),
+               "... and what was refused is told");
+        end_scene(&scene);
+    }
+}
+
 int main(void)
 {
     test_texts();
@@ -498,5 +528,6 @@ int main(void)
     test_recipients();
     test_answers();
     test_hostile();
+    test_refused_edits();
     return tap_done();
 }
