@@ -13,10 +13,11 @@ enum { UNPACKED_MOST = 1 << 30 };
 
 /* The facts of a message that schema.c and the script write, but for the report. */
 static const char *const message_facts[] = {
-    "received",    "queue_id", "client",      "client_name", "helo",        "envelope_from",
-    "envelope_to", "from",     "to",          "subject",     "date",        "message_id",
-    "size",        "sha256",   "attachments", "new",         "verdict",     "unscanned",
-    "findings",    "action",   "event",       "rescanned",   "report_form",
+    "received",      "queue_id",    "client",    "client_name", "helo",
+    "envelope_from", "envelope_to", "from",      "to",          "subject",
+    "date",          "message_id",  "size",      "sha256",      "attachments",
+    "new",           "verdict",     "unscanned", "findings",    "action",
+    "intended",      "decided_by",  "event",     "rescanned",   "report_form",
 };
 enum { MESSAGE_FACTS = sizeof message_facts / sizeof *message_facts };
 

@@ -219,6 +219,9 @@ static void write_message(struct writing *writing)
     fact(writing, "new", new_names(arena, &report->new_values));
     fact(writing, "unscanned", texts(arena, &report->unscanned));
     fact(writing, "action", mw_action_name(report->action));
+    if (report->intended != MW_ACTION_NONE)
+        fact(writing, "intended", mw_action_name(report->intended));
+    fact(writing, "decided_by", report->decided_by);
     fact(writing, "report_form", plain ? "json" : "json+zstd");
     text(writing, "report");
     word(writing, writing->message->json);

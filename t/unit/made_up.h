@@ -150,6 +150,8 @@ static inline struct mw_report *made_up_report(struct mw_id_source *ids, long nu
                  mw_arena_printf(arena, "https://www.example.com/order/%ld", number));
     mw_texts_add(arena, &report->indicators.domains, "www.example.com");
     report->action = MW_ACTION_ACCEPT;
+    report->intended = MW_ACTION_TAG;
+    report->decided_by = "milter.clean";
     /* One in ten carries something large that others carry too. */
     if (number % MADE_UP_CAMPAIGN == 0)
         made_up_attachment(report, "1.2", -number / 100 - 1, MADE_UP_LARGE);
