@@ -97,15 +97,41 @@ static void raise_limits(const struct mw_config_milter *config)
     setrlimit(RLIMIT_CORE, &core);
 }
 
-/* The process that was started waits for a byte, or for the end of the pipe. */
+/* The process that was started waits for "" (all is well) or for what is wrong. */
 _Noreturn static void wait_for_child(int ready)
 {
-    char byte;
+    char text[sizeof((struct mw_error *)0)->text + 1] = "";
     ssize_t got;
     do
-        got = read(ready, &byte, 1);
+        got = read(ready, text, sizeof text - 1);
     while (got < 0 && errno == EINTR);
-    _exit(got == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (got == 1 && text[0] == '\0')
+        _exit(EXIT_SUCCESS);
+    fprintf(stderr, "mailwitnessd: %s\n", got > 0 ? text : "ended before it was ready");
+    _exit(EXIT_FAILURE);
+}
+
+static void tell_parent(struct lifecycle *life, const char *text)
+{
+    if (life->parent < 0)
+        return;
+    ssize_t written = write(life->parent, text, strlen(text) + 1);
+    (void)written; /* it is gone: nobody wants to know */
+    close(life->parent);
+    life->parent = -1;
+}
+
+/* The terminal is left before other processes are made that would hold it. */
+static int leave_terminal(struct mw_error *error)
+{
+    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; nowhere >= 0 && fd < 3; fd++)
+        dup2(nowhere, fd);
+    if (nowhere < 0 || chdir("/") != 0)
+        return mw_fail_errno(error, "cannot leave the terminal");
+    close(nowhere);
+    setsid();
+    return 0;
 }
 
 static int go_to_background(struct lifecycle *life, struct mw_error *error)
@@ -122,24 +148,8 @@ static int go_to_background(struct lifecycle *life, struct mw_error *error)
         wait_for_child(ends[0]);
     }
     close(ends[0]);
-    setsid();
     life->parent = ends[1];
-    return chdir("/") == 0 ? 0 : mw_fail_errno(error, "cannot leave the folder");
-}
-
-/* Errors went to the terminal until here. */
-static void leave_terminal(struct lifecycle *life)
-{
-    if (life->parent < 0)
-        return;
-    int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; nowhere >= 0 && fd < 3; fd++)
-        dup2(nowhere, fd);
-    close(nowhere);
-    ssize_t written = write(life->parent, "1", 1);
-    (void)written;
-    close(life->parent);
-    life->parent = -1;
+    return leave_terminal(error);
 }
 
 static int take_passed(struct lifecycle *life, struct mw_error *error)
@@ -366,7 +376,7 @@ static void end(struct lifecycle *life)
 
 static int run(struct lifecycle *life, struct mw_error *error)
 {
-    leave_terminal(life);
+    tell_parent(life, "");
     mw_notify("READY=1");
     for (size_t i = 0; i < life->listener_count; i++)
         mw_log_write(life->log, MW_LOG_NOTICE, NULL, "ready on %s", life->listeners[i].name);
@@ -383,6 +393,7 @@ int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error
     bool started = prepare(&life, error) == 0 && start_threads(&life, error) == 0;
     if (started)
         return run(&life, error);
+    tell_parent(&life, error->text);
     close_listeners(&life);
     mw_snapshot_release(life.snapshot);
     if (life.daemon)

@@ -51,7 +51,10 @@ static int parse_options(struct mw_lifecycle_options *options, int argc, char **
     for (int c; (c = getopt_long(argc, argv, "c:tdfVh", long_options, NULL)) != -1;) {
         switch (c) {
         case 'c':
-            options->config_path = optarg;
+            /* In full: in the background the folder is another. */
+            options->config_path = realpath(optarg, NULL);
+            if (!options->config_path)
+                options->config_path = optarg;
             break;
         case 't':
             options->test = true;

@@ -1,0 +1,196 @@
+#!/usr/bin/perl
+# mailwitnessd from its start to its end: sockets, reload, what is told and to whom.
+use strict;
+use warnings;
+use IO::Socket::UNIX;
+use JSON::PP;
+use POSIX ();
+use Socket qw(SOCK_DGRAM);
+use lib "$ENV{top_srcdir}/t/lib";
+use Rig qw(folder slurp spew wait_until free_port spawn end_process run);
+use Rig::Milter;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
+my $program = "$ENV{top_builddir}/mailwitnessd";
+my $message = "From: ana\@example.com\nSubject: x\n\nhello\n";
+
+sub processes { my ($pid) = @_; return map { ($_, processes($_)) } map { split ' ', slurp($_) } glob "/proc/$pid/task/*/children" }
+sub leaves { return grep { my @under = processes($_); !@under } processes($_[0]) }
+sub is_gone { my ($pid) = @_; return !-e "/proc/$pid" || slurp("/proc/$pid/stat") =~ /[)] Z/ }
+sub ask { my ($daemon, $what) = @_; return decode_json(scalar qx($mailwitness $what --json --socket $daemon->{control})) }
+sub greeted { my ($connection) = @_; $connection->hello; return $connection }
+
+# --- words ---------------------------------------------------------------------------
+my ($said, $status) = run(q{}, $program, '--help');
+ok($status == 0 && $said =~ /^usage: mailwitnessd/, '--help explains');
+($said, $status) = run(q{}, $program, '--version');
+ok($status == 0 && $said =~ /^mailwitnessd \d/, '--version tells the version');
+($said, $status) = run(q{}, $program, '--nonsense');
+ok($status == 1 && $said =~ /nonsense.*\n.*--help/s, 'an unknown option is named');
+
+# --- checking --------------------------------------------------------------------------
+my $dir = folder();
+spew("$dir/bad.conf", <<"END");
+milter: { listen = ["unix:relative", "inet:port"]; socket_mode = "rw"; user = "nobody-here"; };
+END
+($said, $status) = run(q{}, $program, '-t', '-c', "$dir/bad.conf");
+is($status, 1, '-t refuses a configuration that cannot work');
+like($said, qr/'unix:relative': the path must begin with .*\n.*'inet:port' is no socket.*\n.*'rw' is no mode.*\n.*there is no user 'nobody-here'/, '... and tells all of its mistakes');
+spew("$dir/rule.yar", "rule broken { condition: }\n");
+spew("$dir/rules.conf", "yara: { rules = \"$dir/rule.yar\"; };\n");
+SKIP: {
+    skip 'built without YARA', 1 if qx($mailwitness --version) !~ /YARA/;
+    ($said, $status) = run(q{}, $program, '-t', '-c', "$dir/rules.conf");
+    ok($status == 1 && $said =~ /rule[.]yar/, 'rules that do not compile are a mistake');
+}
+spew("$dir/good.conf", "milter: { listen = \"unix:$dir/never\"; };\n");
+($said, $status) = run(q{}, $program, '-t', '-c', "$dir/good.conf");
+is("$status $said", "0 $dir/good.conf: no mistakes\n", 'a sound configuration passes');
+ok(!-e "$dir/never", '... and nothing is opened');
+
+# --- sockets -----------------------------------------------------------------------------
+my @ports = map { free_port() } 1 .. 2;
+my $daemon = Rig::Milter->daemon(milter => {
+    listen => ["inet:$ports[0]\@127.0.0.1", "unix:$dir/a", "unix:$dir/b", "inet:127.0.0.1:$ports[1]"],
+    socket_mode => '0640', socket_group => 'nogroup' });
+my @answers = map { greeted(Rig::Milter->connect_to($_))->message($message)->{end} } "$dir/a", "$dir/b", map {"127.0.0.1:$_"} @ports;
+is("@answers", 'a a a a', 'several sockets are listened on, of either kind');
+my $big = greeted(Rig::Milter->connect_to("127.0.0.1:$ports[0]"));
+is($big->message("$message" . 'x' x 3_000_000)->{end}, 'a', '... large messages come whole by TCP');
+ok($daemon->wait_log(qr/size=30000\d\d/), '... to the last byte');
+is(sprintf('%o %s', (stat "$dir/b")[2] & 07777, (getgrgid((stat "$dir/b")[5]))[0]), '640 nogroup', 'mode and group are as configured');
+($said, $status) = run(q{}, $program, '-c', $daemon->{conf});
+ok($status == 1 && $said =~ /cannot listen on|another process is listening/, 'a second start is refused');
+is(greeted(Rig::Milter->connect_to("$dir/a"))->message($message)->{end}, 'a', '... and the first goes on');
+my @below = processes($daemon->{pid});
+$daemon->stop('KILL');
+ok(wait_until(10, sub { !grep { !is_gone($_) } @below }), 'no process outlives a killed daemon');
+ok(-S "$dir/a", '... its socket file does');
+$daemon->start;
+is(greeted(Rig::Milter->connect_to("$dir/a"))->message($message)->{end}, 'a', '... and the next start replaces it');
+is($daemon->stop, 0, 'SIGTERM is an orderly end');
+ok(!-e "$dir/a" && !-e "$dir/b" && !-e $daemon->{control}, '... that removes the socket files');
+spew("$dir/a", 'precious');
+$daemon->start(may_fail => 1);
+like($daemon->log_text, qr{$dir/a is there and no socket}, 'a file that is no socket is left alone');
+is(slurp("$dir/a"), 'precious', '... with what it holds');
+
+# A socket that is open already, as systemd passes it, and its messages.
+my $passed = IO::Socket::UNIX->new(Local => "$dir/passed", Listen => 5) or die $!;
+my $notices = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "$dir/notify") or die $!;
+spew("$dir/activate", <<'END');
+use POSIX ();
+POSIX::dup2($ENV{FROM}, 3);
+@ENV{qw(LISTEN_PID LISTEN_FDS)} = ($$, 1);
+exec @ARGV;
+END
+{
+    local $^F = 100;
+    open my $inherited, '+<&=', fileno $passed or die $!;
+    fcntl $passed, Fcntl::F_SETFD(), 0;
+    $daemon = Rig::Milter->daemon(wrapper => ['perl', "$dir/activate"],
+        environment => { FROM => fileno $passed, NOTIFY_SOCKET => "$dir/notify", WATCHDOG_USEC => 400_000 });
+}
+sub heard { my ($want) = @_; return wait_until(10, sub { IO::Select->new($notices)->can_read(0) or return; $notices->recv(my $text, 4096); return $text =~ $want }) }
+SKIP: {
+    skip 'built without systemd', 5 if qx(ldd $program) !~ /systemd/;
+    ok(heard(qr/READY=1/), 'the service manager is told when mail can come');
+    is(greeted(Rig::Milter->connect_to("$dir/passed"))->message($message)->{end}, 'a', 'a socket that was passed is used');
+    ok(heard(qr/WATCHDOG=1/) && heard(qr/WATCHDOG=1/), 'a watchdog hears from us');
+    kill 'HUP', $daemon->{pid};
+    ok(heard(qr/RELOADING=1/) && heard(qr/READY=1/), 'a reload is told, and its end');
+    kill 'TERM', $daemon->{pid};
+    ok(heard(qr/STOPPING=1/), 'so is the end');
+}
+$daemon->stop;
+
+# --- reload ------------------------------------------------------------------------------------
+$daemon = Rig::Milter->daemon(milter => { clean => 'accept' });
+my $link = greeted($daemon->connection);
+my $tags = sub { return scalar keys %{ Rig::Milter->added($link->message($message)) } };
+ok($tags->() > 0, 'a message is tagged as configured');
+$link->envelope;
+$daemon->configure(milter => { mode => 'observe' });
+($said, $status) = run(q{}, $mailwitness, 'reload', '--socket', $daemon->{control});
+ok($status == 0 && $said =~ /^generation +2$/m, 'mailwitness reload waits for the new configuration');
+$link->content($message);
+ok(keys %{ Rig::Milter->added($link->end) } > 0, '... a message under way keeps the one it began with');
+is($tags->(), 0, '... the next one of the same connection has the new one');
+my $before = ask($daemon, 'stats')->{reloads};
+my $failed = 0;
+for my $round (1 .. 30) {
+    kill 'HUP', $daemon->{pid};
+    $failed += $link->message($message)->{end} ne 'a' for 1 .. 10;
+}
+is($failed, 0, 'no message is lost or put off while everything is read again and again');
+ok(Rig::alive($daemon->{pid}), '... and the daemon lives');
+ok(wait_until(20, sub { ask($daemon, 'stats')->{reloads} > $before }), '... and it was read again');
+ok(wait_until(20, sub { processes($daemon->{pid}) <= 4 }), '... old workers go') or diag(join q{ }, processes($daemon->{pid}));
+spew($daemon->{conf}, "milter: { mode = \"dream\"; };\n");
+($said, $status) = run(q{}, $mailwitness, 'reload', '--socket', $daemon->{control});
+ok($status == 2 && $said =~ /milter[.]mode: 'dream' is none of/, 'a configuration with mistakes is refused, with the first of them');
+is($link->message($message)->{end}, 'a', '... and the old one goes on');
+($said, $status) = run(q{}, $mailwitness, 'status', '--socket', $daemon->{control});
+ok($status == 0 && $said =~ /^version .*^messages +0\n.*^workers[.]count +2\n/ms, 'mailwitness status is for people');
+($said, $status) = run(q{}, $mailwitness, 'status', '--socket', "$dir/nowhere");
+ok($status == 2 && $said =~ /no mailwitnessd answers on .*nowhere/, '... and says when nobody answers');
+for my $question ("nonsense\n", "{}\n", "[1]\n", "\n", '{"command": "dance"}' . "\n", 'x' x 5000) {
+    my $socket = IO::Socket::UNIX->new(Peer => $daemon->{control}) or die $!;
+    print {$socket} $question;
+    $socket->flush;
+    my $answer = readline $socket;
+    my $shown = substr $question, 0, 20;
+    $shown =~ s/\n//g;
+    ok($answer && !decode_json($answer)->{ok}, "the question '$shown' is answered with what can be asked");
+}
+
+# --- the end ----------------------------------------------------------------------------------
+kill 'STOP', leaves($daemon->{pid});
+$link->envelope;
+$link->content($message);
+$link->macros('E', i => 'LAST');
+$link->command('E');
+sleep 0.2;
+kill 'TERM', $daemon->{pid};
+ok($daemon->wait_log(qr/ending/), 'told to end');
+ok(!IO::Socket::UNIX->new(Peer => $daemon->{socket}), '... it takes no connections any more');
+kill 'CONT', leaves($daemon->{pid});
+is($link->result->{end}, 'a', '... but finishes the message under way');
+is($daemon->stop, 0, '... and then ends');
+$daemon = Rig::Milter->daemon(milter => { grace => '300ms' });
+$link = greeted($daemon->connection);
+$link->envelope;
+$link->content($message);
+is($daemon->stop, 0, 'when the grace is over it ends all the same');
+like($daemon->log_text, qr/1 messages are cut off/, '... and says what was cut off');
+$daemon = Rig::Milter->daemon();
+kill 'KILL', (processes($daemon->{pid}))[0];
+ok(wait_until(10, sub { !Rig::alive($daemon->{pid}) }), 'without the process that starts workers it ends, to be started again');
+
+# --- in the background ----------------------------------------------------------------------------
+SKIP: {
+    skip 'only root can become another user', 6 if $> != 0;
+    my $place = folder();
+    chmod 0777, $place;
+    spew("$place/conf", <<"END");
+log: { target = "syslog"; };
+milter: { listen = "unix:$place/milter"; control = "$place/control"; user = "nobody"; pid_file = "$place/pid"; };
+filter: { };
+workers: { count = 1; };
+END
+    ($said, $status) = run(q{}, $program, '--daemon', '-c', "$place/conf");
+    is("$status $said", '0 ', '--daemon comes back when mail can come');
+    my ($pid) = slurp("$place/pid") =~ /^(\d+)$/ or BAIL_OUT('there is no pid file');
+    is(greeted(Rig::Milter->connect_to("$place/milter"))->message($message)->{end}, 'a', '... and it can');
+    my ($user, $group) = slurp("/proc/$pid/status") =~ /^Uid:\s+(\d+).*^Gid:\s+(\d+)/ms;
+    is("$user $group", join(q{ }, (getpwnam 'nobody')[2, 3]), '... to a process with the rights of milter.user');
+    like(slurp("/proc/$pid/status"), qr/^NoNewPrivs:\s+1$/m, '... that can get no others');
+    ($said, $status) = run(q{}, $program, '--daemon', '-c', "$place/conf");
+    ok($status == 1 && $said =~ /listening on/, '... a second one tells why it cannot start') or diag($said);
+    kill 'TERM', $pid;
+    ok(wait_until(20, sub { is_gone($pid) && !-e "$place/milter" }), '... and it ends as others do');
+    end_process($pid) if !is_gone($pid);
+}
+done_testing();
