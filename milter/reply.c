@@ -377,12 +377,3 @@ const struct mw_reply *mw_reply_plan(const struct mw_policy *policy,
     }
     return reply;
 }
-
-const struct mw_reply *mw_reply_refusal(enum mw_action action, const char *text,
-                                        struct mw_arena *arena)
-{
-    struct mw_reply *reply = mw_arena_alloc(arena, sizeof *reply);
-    reply->end = action;
-    plan_answer(reply, mw_reply_codes(text, reply->code, reply->enhanced), false, arena);
-    return reply;
-}

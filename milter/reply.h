@@ -57,12 +57,6 @@ const struct mw_reply *mw_reply_plan(const struct mw_policy *policy,
                                      const struct mw_arrived *arrived,
                                      const struct mw_reply_terms *terms, struct mw_arena *arena);
 
-/* A reply for when there is no decision, such as when the daemon is in trouble before
- * the end of the message: action is MW_ACTION_TEMPFAIL or _REJECT, text as in the
- * configuration ("451 4.7.1 words", no placeholders). */
-const struct mw_reply *mw_reply_refusal(enum mw_action action, const char *text,
-                                        struct mw_arena *arena);
-
 /* The SMFIF_ flags that a connection must have negotiated for any reply. */
 unsigned long mw_reply_rights(void);
 

@@ -415,23 +415,20 @@ static void test_answers(void)
         tap_is(answer_text(scene.arena, reply), answers[i].answer, "... with these words");
         end_scene(&scene);
     }
-    struct mw_arena *arena = mw_arena_new();
-    const struct mw_reply *refusal = mw_reply_refusal(MW_ACTION_TEMPFAIL, "452 4.3.1 full", arena);
-    tap_is(answer_text(arena, refusal), "452 4.3.1 full", "a refusal needs no decision");
-    char *lines = mw_arena_alloc(arena, 20001);
+    struct scene scene = scene_of(MW_ACTION_REJECT);
+    char *lines = mw_arena_alloc(scene.arena, 20001);
     for (size_t i = 0; i < 20000; i++)
         lines[i] = (char)(i % 1000 == 999 ? '\n' : i < 10000 ? '%' : '\x01');
-    refusal = mw_reply_refusal(MW_ACTION_REJECT, lines, arena);
-    bool shorter = true;
-    for (size_t i = 0; i < refusal->lines.count; i++)
-        shorter = shorter && strlen(refusal->lines.items[i]) <= 400;
-    struct scene scene = scene_of(MW_ACTION_REJECT);
-    scene.decision.text = lines + 10000;
-    scene.terms.smtputf8 = true;
-    shorter = shorter && strlen(plan(&scene)->lines.items[0]) <= 400;
+    for (size_t from = 0; from < 20000; from += 10000) {
+        scene.decision.text = lines + from;
+        scene.terms.smtputf8 = from > 0;
+        const struct mw_reply *refusal = plan(&scene);
+        bool shorter = refusal->lines.count == 8;
+        for (size_t i = 0; i < refusal->lines.count; i++)
+            shorter = shorter && strlen(refusal->lines.items[i]) <= 400;
+        tap_ok(shorter, "lines of a refusal are few and short, whatever is in them");
+    }
     end_scene(&scene);
-    tap_ok(refusal->lines.count <= 8 && shorter, "lines of a refusal are few and short");
-    mw_arena_free(arena);
 }
 
 /* Names that would do harm if a header took them as they are. */
