@@ -1,15 +1,17 @@
-/* flight: small commands in one buffer, large ones as they were formatted. */
+/*
+ * flight: small commands in one buffer, large ones each in its own. We write the protocol's
+ * lengths ourselves: hiredis does it by printf, a third of all that a save costs us.
+ */
 #include "store/flight.h"
 
-#include <hiredis/hiredis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE = 65536, WORDS = 64 };
+enum { LARGE = 65536, WORDS = 64, LENGTH = 24 };
 
-/* One run of bytes: owned by hiredis when large, else a part of the buffer. */
+/* One run of bytes: owned when large, else a part of the buffer. */
 struct piece {
     char *large;
     size_t at, size;
@@ -41,8 +43,7 @@ struct mw_flight *mw_flight_new(void)
 void mw_flight_clear(struct mw_flight *flight)
 {
     for (size_t i = 0; i < flight->pieces.count; i++)
-        if (flight->pieces.items[i].large)
-            redisFreeCommand(flight->pieces.items[i].large);
+        free(flight->pieces.items[i].large);
     flight->pieces.count = flight->used = flight->count = 0;
 }
 
@@ -69,50 +70,65 @@ static struct piece *next_piece(struct mw_flight *flight)
     return piece;
 }
 
-static void copy_small(struct mw_flight *flight, const char *bytes, size_t size)
+/* "$12\r\n" or "*3\r\n" at `at`; how many bytes. */
+static size_t write_length(char *at, char kind, size_t number)
+{
+    char digits[24];
+    size_t count = 0, used = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    at[used++] = kind;
+    while (count > 0)
+        at[used++] = digits[--count];
+    at[used++] = '\r';
+    at[used++] = '\n';
+    return used;
+}
+
+/* Room for size bytes more at the end of the buffer, as part of its last piece. */
+static struct piece *reserve(struct mw_flight *flight, size_t size)
 {
     if (flight->used + size > flight->capacity) {
         flight->capacity = (flight->used + size) * 2 + 4096;
         flight->buffer = must(realloc(flight->buffer, flight->capacity));
     }
     size_t last = flight->pieces.count;
-    struct piece *piece = last > 0 && !flight->pieces.items[last - 1].large
-                              ? &flight->pieces.items[last - 1]
-                              : next_piece(flight);
-    memcpy(flight->buffer + flight->used, bytes, size);
-    flight->used += size;
-    piece->size += size;
+    bool goes_on = last > 0 && !flight->pieces.items[last - 1].large;
+    return goes_on ? &flight->pieces.items[last - 1] : next_piece(flight);
+}
+
+/* What is sent for one command (redis.io, "RESP protocol spec"). */
+static size_t write_command(char *at, const struct mw_bytes *words, size_t count)
+{
+    size_t used = write_length(at, '*', count);
+    for (size_t i = 0; i < count; i++) {
+        used += write_length(at + used, '$', words[i].size);
+        if (words[i].size > 0)
+            memcpy(at + used, words[i].data, words[i].size);
+        used += words[i].size;
+        at[used++] = '\r';
+        at[used++] = '\n';
+    }
+    return used;
 }
 
 void mw_flight_words(struct mw_flight *flight, const struct mw_bytes *words, size_t count)
 {
-    const char *few[WORDS], **values = few;
-    size_t few_sizes[WORDS], *sizes = few_sizes;
-    if (count > WORDS) {
-        values = must(malloc(count * sizeof *values));
-        sizes = must(malloc(count * sizeof *sizes));
-    }
-    for (size_t i = 0; i < count; i++) {
-        values[i] = words[i].size > 0 ? (const char *)words[i].data : "";
-        sizes[i] = words[i].size;
-    }
-    char *command = NULL;
-    int size = redisFormatCommandArgv(&command, (int)count, values, sizes);
-    if (size < 0)
-        must(NULL);
+    size_t most = LENGTH;
+    for (size_t i = 0; i < count; i++)
+        most += LENGTH + words[i].size + 2;
     flight->count++;
-    if (size < LARGE) {
-        copy_small(flight, command, (size_t)size);
-        redisFreeCommand(command);
-    } else {
-        struct piece *piece = next_piece(flight);
-        piece->large = command;
-        piece->size = (size_t)size;
+    if (most < LARGE) {
+        struct piece *piece = reserve(flight, most);
+        size_t size = write_command(flight->buffer + flight->used, words, count);
+        flight->used += size;
+        piece->size += size;
+        return;
     }
-    if (values != few) {
-        free(values);
-        free(sizes);
-    }
+    struct piece *piece = next_piece(flight);
+    piece->large = must(malloc(most));
+    piece->size = write_command(piece->large, words, count);
 }
 
 void mw_flight_add(struct mw_flight *flight, ...)

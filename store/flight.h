@@ -1,5 +1,5 @@
 /*
- * flight: Redis commands made ready to travel together (RESP, by hiredis).
+ * flight: Redis commands made ready to travel together (RESP).
  *
  * Built before a connection is taken, so that none is held while we think.
  * Not thread-safe: one thread builds a flight.

@@ -56,6 +56,21 @@ struct writing {
     MW_LIST(struct mw_bytes) words;
 };
 
+/* As %lld. */
+static const char *decimal(struct mw_arena *arena, int64_t value)
+{
+    enum { MOST = 24 };
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    char *text = mw_arena_alloc_raw(arena, MOST), *at = text + MOST - 1;
+    *at = '\0';
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    return at;
+}
+
 /* --- small helpers ------------------------------------------------------------------------ */
 
 static void word(struct writing *writing, struct mw_bytes bytes)
@@ -72,7 +87,7 @@ static void text(struct writing *writing, const char *value)
 
 static void number(struct writing *writing, int64_t value)
 {
-    text(writing, mw_arena_printf(writing->arena, "%lld", (long long)value));
+    text(writing, decimal(writing->arena, value));
 }
 
 static void send(struct writing *writing)
@@ -106,8 +121,7 @@ static void fact_number(struct writing *writing, const char *name, int64_t value
 static void expire(struct writing *writing, const char *key, unsigned seconds)
 {
     if (seconds > 0)
-        mw_flight_add(writing->flight, "EXPIRE", key,
-                      mw_arena_printf(writing->arena, "%u", seconds), NULL);
+        mw_flight_add(writing->flight, "EXPIRE", key, decimal(writing->arena, seconds), NULL);
 }
 
 /* For keys that belong to this message: gone at a time that does not move. */
@@ -116,8 +130,7 @@ static void expire_with_message(struct writing *writing, const char *key)
     unsigned seconds = writing->message->settings->keep_messages_s;
     int64_t at = writing->message->time_ms / 1000 + seconds;
     if (seconds > 0)
-        mw_flight_add(writing->flight, "EXPIREAT", key,
-                      mw_arena_printf(writing->arena, "%lld", (long long)at), NULL);
+        mw_flight_add(writing->flight, "EXPIREAT", key, decimal(writing->arena, at), NULL);
 }
 
 /* An index entry of this message, and now and then old ones trimmed off. */
@@ -232,7 +245,7 @@ static void write_message(struct writing *writing)
 static void write_attachment_list(struct writing *writing)
 {
     const struct mw_attachments *attachments = &writing->message->report->attachments;
-    const char *key = mw_arena_printf(writing->arena, "%s:attachments", writing->key);
+    const char *key = mw_schema_join(writing->arena, writing->key, ":attachments", NULL);
     text(writing, "RPUSH");
     text(writing, key);
     for (size_t i = 0; i < attachments->count; i++)
@@ -263,11 +276,10 @@ bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_at
 void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
                    const struct mw_store_settings *settings, const struct mw_attachment *one)
 {
-    const char *key = mw_arena_printf(arena, "%sdata:%s", settings->prefix, one->sha256);
+    const char *key = mw_schema_join(arena, settings->prefix, "data:", one->sha256, NULL);
     /* EXPIRE answers 1 when the key is there, and renews its time with that. */
     if (settings->keep_data_s > 0)
-        mw_flight_add(flight, "EXPIRE", key, mw_arena_printf(arena, "%u", settings->keep_data_s),
-                      NULL);
+        mw_flight_add(flight, "EXPIRE", key, decimal(arena, settings->keep_data_s), NULL);
     else
         mw_flight_add(flight, "EXISTS", key, NULL);
 }
@@ -281,7 +293,7 @@ static void write_data(struct writing *writing, const struct mw_attachment *one,
     bool small = settings->compression > 0 &&
                  mw_squeeze(squeezer, (int)settings->compression, bytes, &squeezed);
     text(writing, "SET");
-    text(writing, mw_arena_printf(arena, "%sdata:%s", writing->prefix, one->sha256));
+    text(writing, mw_schema_join(arena, writing->prefix, "data:", one->sha256, NULL));
     word(writing, small ? squeezed : bytes);
     if (settings->keep_data_s > 0) {
         text(writing, "EX");
@@ -289,7 +301,7 @@ static void write_data(struct writing *writing, const struct mw_attachment *one,
     }
     send(writing);
     mw_flight_add(writing->flight, "HSET",
-                  mw_arena_printf(arena, "%sattachment:%s", writing->prefix, one->sha256), "data",
+                  mw_schema_join(arena, writing->prefix, "attachment:", one->sha256, NULL), "data",
                   small ? "zstd" : "plain", NULL);
 }
 
@@ -309,23 +321,23 @@ static void write_attachment(struct writing *writing, size_t index, struct mw_sq
     const struct mw_attachments *attachments = &writing->message->report->attachments;
     const struct mw_attachment *one = &attachments->items[index];
     struct mw_arena *arena = writing->arena;
-    const char *key = mw_arena_printf(arena, "%sattachment:%s", writing->prefix, one->sha256);
+    const char *key = mw_schema_join(arena, writing->prefix, "attachment:", one->sha256, NULL);
     unsigned keep = settings->keep_attachments_s;
     if (one->filename) {
-        const char *names = mw_arena_printf(arena, "%s:names", key);
+        const char *names = mw_schema_join(arena, key, ":names", NULL);
         mw_flight_add(writing->flight, "SADD", names, one->filename, NULL);
         expire(writing, names, keep);
     }
     if (is_repeated(attachments, index))
         return;
-    index_entry(writing, mw_arena_printf(arena, "%s:messages", key),
+    index_entry(writing, mw_schema_join(arena, key, ":messages", NULL),
                 mw_schema_keep_indexes(settings));
-    const char *all = mw_arena_printf(arena, "%sattachments", writing->prefix);
+    const char *all = mw_schema_join(arena, writing->prefix, "attachments", NULL);
     mw_flight_add(writing->flight, "ZADD", all, "GT", writing->score, one->sha256, NULL);
     if (writing->oldest && keep > 0) {
         int64_t oldest = writing->message->time_ms - (int64_t)keep * 1000;
-        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", all, "-inf",
-                      mw_arena_printf(arena, "%lld", (long long)oldest), NULL);
+        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", all, "-inf", decimal(arena, oldest),
+                      NULL);
     }
     expire(writing, all, keep);
     bool known = writing->message->known && writing->message->known[index];
@@ -389,8 +401,8 @@ static void attachment_facts(struct writing *writing, const struct mw_attachment
 
 static const char *sender_key(const struct writing *writing, const char *address)
 {
-    return mw_arena_printf(writing->arena, "%ssender:%s", writing->prefix,
-                           mw_index_value(writing->arena, MW_INDEX_FROM, address));
+    return mw_schema_join(writing->arena, writing->prefix,
+                          "sender:", mw_index_value(writing->arena, MW_INDEX_FROM, address), NULL);
 }
 
 /* Keys whose times the script looks after: senders, then attachments. */
@@ -406,7 +418,7 @@ static size_t script_keys(struct writing *writing, size_t *senders)
         const struct mw_attachment *one = &report->attachments.items[i];
         if (one->sha256 && !is_repeated(&report->attachments, i))
             text(writing,
-                 mw_arena_printf(writing->arena, "%sattachment:%s", writing->prefix, one->sha256));
+                 mw_schema_join(writing->arena, writing->prefix, "attachment:", one->sha256, NULL));
     }
     return writing->words.count - before;
 }
@@ -424,7 +436,7 @@ static void write_script(struct writing *writing)
     text(writing, writing->message->script_hash);
     text(writing, "");
     text(writing, writing->key);
-    text(writing, mw_arena_printf(arena, "%sevents", writing->prefix));
+    text(writing, mw_schema_join(arena, writing->prefix, "events", NULL));
     text(writing, verdict_key);
     size_t keys = script_keys(writing, &senders);
     struct mw_bytes *first = &writing->words.items[COUNT_AT + 1 + FIXED];
@@ -450,7 +462,7 @@ static void write_script(struct writing *writing)
                i < senders ? mw_schema_keep_indexes(settings) : settings->keep_attachments_s);
     expire(writing, verdict_key, mw_schema_keep_indexes(settings));
     if (settings->events_max > 0)
-        expire(writing, mw_arena_printf(arena, "%sevents", writing->prefix),
+        expire(writing, mw_schema_join(arena, writing->prefix, "events", NULL),
                settings->keep_messages_s);
 }
 
@@ -493,12 +505,12 @@ static void begin(struct writing *writing, struct mw_flight *flight, struct mw_a
         .arena = arena,
         .message = message,
         .prefix = settings->prefix,
-        .key = mw_arena_printf(arena, "%smessage:%s", settings->prefix, id),
-        .score = mw_arena_printf(arena, "%lld", (long long)message->time_ms),
+        .key = mw_schema_join(arena, settings->prefix, "message:", id, NULL),
+        .score = decimal(arena, message->time_ms),
         .received = message->report->received ? message->report->received : "",
     };
     if (is_trimmer(id))
-        writing->oldest = mw_arena_printf(arena, "%lld", (long long)(message->time_ms - keep_ms));
+        writing->oldest = decimal(arena, (message->time_ms - keep_ms));
 }
 
 static void write_indexes(struct writing *writing)
@@ -506,7 +518,7 @@ static void write_indexes(struct writing *writing)
     unsigned keep = mw_schema_keep_indexes(writing->message->settings);
     const struct mw_texts *keys =
         mw_schema_index_keys(writing->arena, writing->prefix, writing->message->report);
-    index_entry(writing, mw_arena_printf(writing->arena, "%smessages", writing->prefix), keep);
+    index_entry(writing, mw_schema_join(writing->arena, writing->prefix, "messages", NULL), keep);
     for (size_t i = 0; i < keys->count; i++)
         index_entry(writing, keys->items[i], keep);
 }
@@ -525,8 +537,8 @@ void mw_schema_index(struct mw_flight *flight, struct mw_arena *arena,
     for (size_t i = 0; i < report->attachments.count; i++)
         if (report->attachments.items[i].sha256)
             index_entry(&writing,
-                        mw_arena_printf(arena, "%sattachment:%s:messages", writing.prefix,
-                                        report->attachments.items[i].sha256),
+                        mw_schema_join(arena, writing.prefix, "attachment:",
+                                       report->attachments.items[i].sha256, ":messages", NULL),
                         mw_schema_keep_indexes(message->settings));
 }
 

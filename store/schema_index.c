@@ -1,5 +1,6 @@
 /* schema_index: which values of a message can be searched for, in which form. */
 #include <openssl/evp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,25 @@ int mw_index_from_name(const char *name)
     return -1;
 }
 
+const char *mw_schema_join(struct mw_arena *arena, ...)
+{
+    enum { MOST = 8 };
+    struct mw_bytes texts[MOST];
+    size_t count = 0, size = 0, used = 0;
+    va_list arguments;
+    va_start(arguments, arena);
+    for (const char *text; count < MOST && (text = va_arg(arguments, const char *)) != NULL;) {
+        texts[count] = mw_bytes_of(text);
+        size += texts[count++].size;
+    }
+    va_end(arguments);
+    char *joined = mw_arena_alloc_raw(arena, size + 1);
+    for (size_t i = 0; i < count; used += texts[i++].size)
+        memcpy(joined + used, texts[i].data, texts[i].size);
+    joined[size] = '\0';
+    return joined;
+}
+
 /* The beginning of a long value and a hash of all of it. */
 static const char *shorten(struct mw_arena *arena, const char *value)
 {
@@ -70,7 +90,7 @@ const char *mw_index_value(struct mw_arena *arena, enum mw_index index, const ch
 const char *mw_index_key(struct mw_arena *arena, const char *prefix, enum mw_index index,
                          const char *value)
 {
-    return mw_arena_printf(arena, "%sindex:%s:%s", prefix, indexes[index].name, value);
+    return mw_schema_join(arena, prefix, "index:", indexes[index].name, ":", value, NULL);
 }
 
 /* --- a message's values ------------------------------------------------------------------- */

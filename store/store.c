@@ -14,7 +14,7 @@
 #include "store/record.h"
 #include "store/store_private.h"
 
-enum { REPORT_LEVEL = 3, BACKOFF_LEAST = 100, STEADY_MS = 10000 };
+enum { REPORT_LEVEL = 1, BACKOFF_LEAST = 100, STEADY_MS = 10000 };
 
 /* --- starting and ending ---------------------------------------------------------------- */
 
