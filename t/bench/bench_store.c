@@ -78,7 +78,7 @@ struct work {
     struct mw_store *store;
     struct mw_flight **flights; /* made before, for hiredis alone */
     atomic_long failed;
-    bool report_too; /* hiredis' side makes the report's JSON and zstd frame as well */
+    bool report_too; /* hiredis' side makes the report's JSON and all zstd frames as well */
 };
 
 /* The report as it is stored; the frame is borrowed from the squeezer. */
@@ -108,8 +108,13 @@ static void *send_some(void *argument)
     struct mw_squeezer *squeezer = mw_squeezer_new();
     for (long i; (i = atomic_fetch_add(&work->next, 1)) < count;) {
         size_t pieces;
-        if (work->report_too)
+        if (work->report_too) {
+            struct mw_bytes frame;
+            const struct mw_attachments *attached = &reports[i]->attachments;
+            if (attached->count > 0 && attached->items[0].data.size < MW_SCHEMA_LARGE)
+                mw_squeeze(squeezer, 1, attached->items[0].data, &frame);
             make_report(reports[i], squeezer);
+        }
         const struct iovec *piece = mw_flight_pieces(work->flights[i], &pieces);
         for (size_t k = 0; k < pieces; k++)
             redisAppendFormattedCommand(redis, piece[k].iov_base, piece[k].iov_len);
@@ -208,7 +213,7 @@ static void bench_speed(void)
         work.report_too = true;
         double raw = best(&work, send_some, (int)cases[i].connections);
         printf("%u connection%s, %d thread%s: %6.0f messages/s; hiredis, commands made before "
-               "but for the report: %6.0f, ratio %.2f; all made before: %6.0f, ratio %.2f\n",
+               "but for JSON and zstd: %6.0f, ratio %.2f; all made before: %6.0f, ratio %.2f\n",
                cases[i].connections, cases[i].connections > 1 ? "s" : "", cases[i].threads,
                cases[i].threads > 1 ? "s" : "", ours, raw, ours / raw, sent, ours / sent);
         mw_store_free(work.store);
