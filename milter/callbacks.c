@@ -38,8 +38,8 @@ static void ask_for_macros(SMFICTX *context)
     } wanted[] = {
         {SMFIM_CONNECT, "{daemon_name}"},
         {SMFIM_HELO, "{tls_version} {cipher}"},
-        {SMFIM_ENVFROM, "{auth_authen} {auth_type} {mail_addr}"},
-        {SMFIM_ENVRCPT, "{rcpt_addr}"},
+        {SMFIM_ENVFROM, "{auth_authen} {auth_type}"},
+        {SMFIM_ENVRCPT, "{rcpt_addr}"}, /* not used: the least there can be */
         {SMFIM_EOM, "i"},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
