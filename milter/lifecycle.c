@@ -345,7 +345,7 @@ static bool finish_messages(struct lifecycle *life)
     mw_wake_wait(life->wake, LINGER_MS, &signals);
     if (!done)
         mw_log_write(life->log, MW_LOG_WARNING, NULL,
-                     "%llu messages are cut off: the mail server will try them again",
+                     "%llu under way cut off: the mail server will try again",
                      (unsigned long long)atomic_load(&life->daemon->counters.messages_open));
     return done;
 }
