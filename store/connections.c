@@ -70,7 +70,7 @@ void mw_connections_free(struct mw_connections *connections)
 {
     if (!connections)
         return;
-    for (size_t i = 0; i < connections->idle_count; i++)
+    for (size_t i = 0; connections->idle && i < connections->idle_count; i++)
         mw_redis_free(connections->idle[i]);
     free(connections->idle);
     mw_tls_free(connections->tls);

@@ -74,7 +74,10 @@ int mw_query_fly(struct mw_query *query, struct mw_arena *arena, unsigned wait_m
     struct mw_error own = {0};
     size_t count = mw_flight_count(query->flight);
     redisReply **replies = mw_arena_alloc(arena, (count + 1) * sizeof *replies);
-    enum mw_redis_trouble trouble;
+    enum mw_redis_trouble trouble = MW_REDIS_FINE;
+    *out = replies;
+    if (count == 0)
+        return 0;
     if (!error)
         error = &own;
     for (bool again = true, fresh;; again = false) {
@@ -91,7 +94,6 @@ int mw_query_fly(struct mw_query *query, struct mw_arena *arena, unsigned wait_m
         if (trouble != MW_REDIS_DOWN || fresh || !again)
             break;
     }
-    *out = replies;
     return trouble == MW_REDIS_FINE ? 0 : (error->code = code_of(trouble));
 }
 
@@ -230,7 +232,7 @@ int mw_query_json(struct mw_query *query, struct mw_arena *arena, const char *id
 struct mw_report *mw_query_report(struct mw_query *query, const char *id, struct mw_error *error)
 {
     struct mw_arena *arena = mw_arena_new();
-    struct mw_bytes json;
+    struct mw_bytes json = {0};
     struct mw_report *report = NULL;
     if (mw_query_json(query, arena, id, &json, error) == 0)
         report = mw_report_from_json(json, error);

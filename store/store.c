@@ -29,7 +29,7 @@ static void hash_script(char out[MW_SCRIPT_HASH])
     unsigned size = 0;
     if (EVP_Digest(mw_schema_script, strlen(mw_schema_script), hash, &size, EVP_sha1(), NULL) != 1)
         abort();
-    for (unsigned i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++)
         snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 

@@ -33,4 +33,16 @@ my (undef, $said_then) = feed($config, 0, 1, 0, 10000);
 like($said_then, qr/replayed=100 .*entries=0/, 'they come to Redis when it is back');
 is_deeply([missing($redis, $acknowledged)], [], '... all of them');
 is($redis->cli('xlen', 'mw:events'), 300, '... and each is an event once');
+
+# A key of somebody else's in our place: that message is Redis' to refuse, others are not.
+$redis->cli(qw(set mw:index:client:192.0.2.3 foreign));
+($acknowledged, $said) = feed($config, 20, 2);
+my %where;
+$where{$_}++ for values %{$acknowledged};
+is_deeply(\%where, {redis => 19, spool => 1}, 'a message that Redis refuses is set aside, the others are saved');
+like($said, qr/refused=1 .*entries=0/, '... and stops nothing');
+is(scalar(() = $said =~ /^notice error: Redis refused message .* WRONGTYPE/mg), 1, '... which is told with the reason');
+$redis->cli(qw(del mw:index:client:192.0.2.3));
+qx($ENV{MAILWITNESS} spool flush --refused --config $config);
+is_deeply([missing($redis, $acknowledged)], [], 'it can be tried again when the reason is gone');
 done_testing();

@@ -266,10 +266,10 @@ static void fill_index(long searched)
     char id[MW_ID_SIZE];
     for (long i = 0; i < searched; i++) {
         mw_id_next_at(ids, time_ms + (uint64_t)i / 20, id);
-        redisAppendCommand(redis, "ZADD mw:index:from:one@example.net %llu %s",
-                           (unsigned long long)(time_ms + (uint64_t)i / 20), id);
-        redisAppendCommand(redis, "ZADD mw:index:to:user%ld@example.org %llu %s", i % 1000,
-                           (unsigned long long)(time_ms + (uint64_t)i / 20), id);
+        redisAppendCommand(redis, "ZADD mw:index:from:one@example.net %lu %s",
+                           time_ms + (uint64_t)i / 20, id);
+        redisAppendCommand(redis, "ZADD mw:index:to:user%ld@example.org %lu %s", i % 1000,
+                           time_ms + (uint64_t)i / 20, id);
         for (int k = 0; i % 1000 == 999 && k < 2000; k++) {
             redisReply *reply = NULL;
             redisGetReply(redis, (void **)&reply);

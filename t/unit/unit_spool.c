@@ -77,7 +77,8 @@ static int count_files(const char *ending)
         size_t size = strlen(entry->d_name), end = strlen(ending);
         count += size > end && strcmp(entry->d_name + size - end, ending) == 0;
     }
-    closedir(dir);
+    if (dir)
+        closedir(dir);
     return count;
 }
 
@@ -131,7 +132,8 @@ static const char *only_file(void)
     for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
         if (strstr(entry->d_name, ".spool"))
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    closedir(dir);
+    if (dir)
+        closedir(dir);
     return path;
 }
 
@@ -299,7 +301,7 @@ static void *append_many(void *argument)
 
 static void test_crowd(void)
 {
-    enum { THREADS = 8 };
+    enum { THREADS = 8, ALL = THREADS * 50 };
     struct mw_spool *spool = open_spool(0, false);
     struct crowd crowds[THREADS];
     pthread_t threads[THREADS];
@@ -310,18 +312,18 @@ static void test_crowd(void)
     mw_spool_turn(spool);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    bool there[THREADS * 50] = {false};
+    bool there[ALL] = {false};
     int count = 0;
     for (const char *at = read_all(NULL, NULL); *at; at += strspn(at, " ")) {
         char *end;
         long number = strtol(at, &end, 10) - 100;
-        if (number >= 0 && number < THREADS * 50 && !there[number]) {
+        if (number >= 0 && number < ALL && !there[number]) {
             there[number] = true;
             count++;
         }
         at = end;
     }
-    tap_is_number(count, THREADS * 50, "of several threads each record is there once");
+    tap_is_number(count, ALL, "of several threads each record is there once");
     mw_spool_close(spool);
     empty_folder();
 }
@@ -338,7 +340,7 @@ static void test_record(void)
     struct mw_pieces pieces = {0};
     struct mw_arena *arena = mw_arena_new();
     mw_record_write(arena, report, mw_bytes_of(json), 1 << 19, &pieces);
-    unsigned char *all = malloc(4 << 20);
+    unsigned char *all = malloc((size_t)4 << 20);
     size_t size = 0;
     for (size_t i = 0; i < pieces.count; i++) {
         memcpy(all + size, pieces.items[i].data, pieces.items[i].size);
