@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+enum { KEPT = 1 << 20 };
+
 struct mw_squeezer {
     ZSTD_CCtx *context;
     unsigned char *room;
@@ -29,6 +31,15 @@ void mw_squeezer_free(struct mw_squeezer *squeezer)
     ZSTD_freeCCtx(squeezer->context);
     free(squeezer->room);
     free(squeezer);
+}
+
+void mw_squeezer_rest(struct mw_squeezer *squeezer)
+{
+    if (squeezer->size <= KEPT)
+        return;
+    free(squeezer->room);
+    squeezer->room = NULL;
+    squeezer->size = 0;
 }
 
 bool mw_squeeze(struct mw_squeezer *squeezer, int level, struct mw_bytes bytes,

@@ -15,6 +15,9 @@ struct mw_squeezer;
 struct mw_squeezer *mw_squeezer_new(void);
 void mw_squeezer_free(struct mw_squeezer *squeezer);
 
+/* Gives back memory that only a large input needed. */
+void mw_squeezer_rest(struct mw_squeezer *squeezer);
+
 /* Makes bytes smaller at zstd's level; false when they would not be smaller by a tenth. */
 bool mw_squeeze(struct mw_squeezer *squeezer, int level, struct mw_bytes bytes,
                 struct mw_bytes *squeezed);

@@ -157,6 +157,9 @@ struct mw_store_tools *mw_store_take_tools(struct mw_store *store)
 
 void mw_store_give_tools(struct mw_store *store, struct mw_store_tools *tools)
 {
+    /* What one large message needed is not kept for all that follow. */
+    mw_flight_clear(tools->flight);
+    mw_squeezer_rest(tools->squeezer);
     pthread_mutex_lock(&store->lock);
     tools->next = store->tools;
     store->tools = tools;
@@ -358,6 +361,24 @@ static size_t data_max(const struct mw_store_settings *settings)
     return settings->data ? settings->data_max : 0;
 }
 
+/* A disk that takes nothing only costs the repetition: told, but no failure. */
+static void note_recent(struct mw_store *store, struct mw_arena *arena,
+                        const struct mw_store_parcel *parcel)
+{
+    struct mw_error error = {0};
+    struct mw_pieces pieces = {0};
+    mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), &pieces);
+    bool failed = mw_spool_append(store->recent, pieces.items, pieces.count, &error) != 0;
+    pthread_mutex_lock(&store->lock);
+    bool first = failed && !store->recent_failing;
+    store->recent_failing = failed;
+    pthread_mutex_unlock(&store->lock);
+    if (first)
+        mw_store_tell(store, MW_LOG_WARNING,
+                      "messages go to Redis, but a Redis that forgets could not be told again: %s",
+                      error.text);
+}
+
 enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tools *tools,
                                     struct mw_arena *arena, const struct mw_store_parcel *parcel,
                                     struct mw_error *error)
@@ -377,13 +398,9 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
     message.known = known;
     mw_flight_clear(tools->flight);
     mw_schema_write(tools->flight, arena, &message, tools->squeezer);
-    /* Before it flies: what Redis confirms and then forgets must be here already. A disk
-     * that takes nothing only costs the repetition. */
-    if (store->recent) {
-        struct mw_pieces pieces = {0};
-        mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), &pieces);
-        mw_spool_append(store->recent, pieces.items, pieces.count, NULL);
-    }
+    /* Before it flies: what Redis confirms and then forgets must be here already. */
+    if (store->recent)
+        note_recent(store, arena, parcel);
     return mw_store_exchange(store, tools->flight, deadline, NULL, error);
 }
 

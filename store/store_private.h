@@ -34,7 +34,7 @@ struct mw_store {
     void *notice_user;
     char untold[1024]; /* what happened before there was a notice; "" nothing */
     enum mw_log_level untold_level;
-    bool up, repeat_due, looked; /* looked: the thread has tried Redis once */
+    bool up, repeat_due, recent_failing, looked; /* looked: the thread has tried Redis once */
     enum mw_redis_trouble trouble;
     int64_t since;    /* seconds since 1970 */
     int64_t since_ms; /* of mw_clock_ms */
