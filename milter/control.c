@@ -148,7 +148,7 @@ struct asker {
 
 static void answer(struct asker *asker)
 {
-    char line[MW_CONTROL_LINE];
+    char line[MW_CONTROL_LINE] = "";
     size_t got = 0;
     ssize_t n = 1;
     while (got < sizeof line && !memchr(line, '\n', got) &&

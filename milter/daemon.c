@@ -69,9 +69,7 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
         apply(daemon, config);
         return daemon;
     }
-    mw_snapshot_release(daemon->snapshot);
-    mw_id_source_free(daemon->ids);
-    free(daemon);
+    mw_daemon_free(daemon);
     return NULL;
 }
 
@@ -96,6 +94,14 @@ void mw_daemon_rest(struct mw_daemon *daemon)
     daemon->metrics = NULL;
     daemon->pool = NULL;
     daemon->memory = NULL;
+}
+
+void mw_daemon_free(struct mw_daemon *daemon)
+{
+    mw_daemon_rest(daemon);
+    mw_snapshot_release(daemon->snapshot);
+    mw_id_source_free(daemon->ids);
+    free(daemon);
 }
 
 bool mw_daemon_enter(struct mw_daemon *daemon)

@@ -47,6 +47,9 @@ int mw_daemon_start(struct mw_daemon *daemon, struct mw_error *error);
  * cannot be ended, know it. */
 void mw_daemon_rest(struct mw_daemon *daemon);
 
+/* The same for a daemon that no other thread ever knew, and frees it. */
+void mw_daemon_free(struct mw_daemon *daemon);
+
 /* Whoever uses the daemon from another thread than the main one says so, unless it is
  * closing (false), and says when it is done: the end waits for that. */
 bool mw_daemon_enter(struct mw_daemon *daemon);

@@ -15,11 +15,6 @@
 
 enum { BUFFER = 65536, EVENTS = 64, TURNS = 8, PAUSE_US = 10000 };
 
-struct mw_front {
-    int epoll;
-    struct relay *dead; /* to be freed when no event can be about them */
-};
-
 enum kind { LISTENER, END };
 
 /* What an event is about. */
@@ -27,6 +22,13 @@ struct source {
     enum kind kind;
     int fd;
     struct end *end; /* NULL for a listener */
+};
+
+struct mw_front {
+    int epoll;
+    struct relay *dead; /* to be freed when no event can be about them */
+    struct source listeners[MW_FRONT_LISTENERS];
+    size_t listener_count;
 };
 
 /* One end of a relay, and what came from it and is to go to the other. */
@@ -205,7 +207,7 @@ static void handle(struct mw_front *front, const struct epoll_event *events, int
 static void *run(void *argument)
 {
     struct mw_front *front = argument;
-    struct epoll_event events[EVENTS];
+    struct epoll_event events[EVENTS] = {{0}};
     for (;;)
         handle(front, events, epoll_wait(front->epoll, events, EVENTS, -1));
     return NULL;
@@ -227,13 +229,12 @@ struct mw_front *mw_front_start(struct mw_error *error)
 
 int mw_front_add(struct mw_front *front, const struct mw_listener *listener, struct mw_error *error)
 {
-    struct source *source = calloc(1, sizeof *source); /* for as long as the process lives */
-    if (!source)
-        abort();
+    if (front->listener_count == MW_FRONT_LISTENERS)
+        return mw_fail(error, MW_ERR_LIMIT, "more than %d sockets", MW_FRONT_LISTENERS);
+    struct source *source = &front->listeners[front->listener_count++];
     *source = (struct source){LISTENER, listener->fd, NULL};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
     if (epoll_ctl(front->epoll, EPOLL_CTL_ADD, listener->fd, &event) == 0)
         return 0;
-    free(source);
     return mw_fail_errno(error, "cannot wait for connections to %s", listener->name);
 }

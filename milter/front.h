@@ -13,13 +13,16 @@
 
 #include "milter/listen.h"
 
+enum { MW_FRONT_LISTENERS = 32 };
+
 struct mw_front;
 
 /* Starts it after mw_engine_prepare; NULL with error. There is no end: it goes with the
  * process. Closing a listener ends what comes by it, not what is under way. */
 struct mw_front *mw_front_start(struct mw_error *error);
 
-/* Takes connections to listener (borrowed) from now on. */
+/* Takes connections to listener (borrowed) from now on; MW_ERR_LIMIT beyond
+ * MW_FRONT_LISTENERS. Before mail comes, one thread. */
 int mw_front_add(struct mw_front *front, const struct mw_listener *listener,
                  struct mw_error *error);
 

@@ -23,7 +23,7 @@
 #include "milter/wake.h"
 #include "parsers/parse.h"
 
-enum { MOST_LISTENERS = 32, STEP_MS = 20, LINGER_MS = 300 };
+enum { MOST_LISTENERS = MW_FRONT_LISTENERS, STEP_MS = 20, LINGER_MS = 300 };
 
 struct lifecycle {
     const struct mw_lifecycle_options *options;
@@ -384,6 +384,7 @@ static int run(struct lifecycle *life, struct mw_error *error)
     if (result != 0)
         mw_log_write(life->log, MW_LOG_ERROR, NULL, "%s", error->text);
     end(life);
+    mw_snapshot_release(life->snapshot);
     return result;
 }
 
@@ -391,12 +392,14 @@ int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error
 {
     struct lifecycle life = {.options = options, .control.fd = -1, .parent = -1};
     bool started = prepare(&life, error) == 0 && start_threads(&life, error) == 0;
-    if (started)
+    if (started && life.daemon)
         return run(&life, error);
     tell_parent(&life, error->text);
     close_listeners(&life);
     mw_snapshot_release(life.snapshot);
-    if (life.daemon)
+    if (life.daemon && life.wake)
         mw_daemon_rest(life.daemon);
+    else if (life.daemon)
+        mw_daemon_free(life.daemon);
     return error->code;
 }

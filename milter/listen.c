@@ -169,8 +169,8 @@ static int bind_local(int fd, const struct place *place, const struct mw_listen_
                       struct mw_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    mode_t mode;
-    gid_t group;
+    mode_t mode = 0;
+    gid_t group = (gid_t)-1;
     memcpy(address.sun_path, place->path, sizeof place->path);
     if (parse_mode(settings->mode, &mode, error) != 0 ||
         find_group(settings->group, &group, error) != 0)
@@ -255,7 +255,7 @@ static int open_port(const struct place *place, struct mw_listener *listener,
 int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                    struct mw_listener *listener, struct mw_error *error)
 {
-    struct place place;
+    struct place place = {0};
     *listener = (struct mw_listener){.fd = -1};
     snprintf(listener->name, sizeof listener->name, "%s", text);
     if (parse(text, &place, error) != 0)

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+static char full_path[PATH_MAX];
+
 static int fail(const char *text)
 {
     fprintf(stderr, "mailwitnessd: %s\n", text);
@@ -52,9 +55,7 @@ static int parse_options(struct mw_lifecycle_options *options, int argc, char **
         switch (c) {
         case 'c':
             /* In full: in the background the folder is another. */
-            options->config_path = realpath(optarg, NULL);
-            if (!options->config_path)
-                options->config_path = optarg;
+            options->config_path = realpath(optarg, full_path) ? full_path : optarg;
             break;
         case 't':
             options->test = true;
