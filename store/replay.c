@@ -13,7 +13,7 @@
 #include "store/record.h"
 #include "store/store_private.h"
 
-enum { BACKOFF_MOST = 5000, LOOK_MS = 2000, TURN_MS = 200 };
+enum { BACKOFF_MOST = 2000, LOOK_MS = 2000, TURN_MS = 200 };
 
 /* --- the run of Redis last written to --------------------------------------------------------- */
 
