@@ -6,6 +6,8 @@
 #include "milter/listen.h"
 #include "worker/setup.h"
 
+enum { POSTFIX_CONTENT_MS = 300000 };
+
 static void add(struct mw_arena *arena, struct mw_texts *mistakes, const char *option,
                 const char *text)
 {
@@ -48,6 +50,18 @@ struct mw_config *mw_check_load(const char *path, struct mw_arena *arena, struct
         return config;
     mw_config_free(config);
     return NULL;
+}
+
+void mw_check_times(const struct mw_config *config, struct mw_arena *arena,
+                    struct mw_texts *warnings)
+{
+    unsigned most_ms = config->milter.queue_ms + config->limits.time_ms;
+    if (most_ms >= POSTFIX_CONTENT_MS)
+        mw_texts_add(arena, warnings,
+                     mw_arena_printf(arena,
+                                     "milter.queue_time and limits.time may take %u s together, "
+                                     "postfix's milter_content_timeout is %d s as it comes",
+                                     most_ms / 1000, POSTFIX_CONTENT_MS / 1000));
 }
 
 void mw_check_engines(const struct mw_config *config, struct mw_arena *arena,

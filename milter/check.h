@@ -13,6 +13,10 @@
 struct mw_config *mw_check_load(const char *path, struct mw_arena *arena,
                                 struct mw_texts *mistakes);
 
+/* Warns when a message may take longer than a mail server waits by default. */
+void mw_check_times(const struct mw_config *config, struct mw_arena *arena,
+                    struct mw_texts *warnings);
+
 /* Loads rules and databases as a worker would, and throws them away. */
 void mw_check_engines(const struct mw_config *config, struct mw_arena *arena,
                       struct mw_texts *mistakes, struct mw_texts *warnings);

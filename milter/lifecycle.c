@@ -51,8 +51,10 @@ int mw_lifecycle_test(const struct mw_lifecycle_options *options)
     struct mw_arena *arena = mw_arena_new();
     struct mw_texts mistakes = {0}, warnings = {0};
     struct mw_config *config = mw_check_load(options->config_path, arena, &mistakes);
-    if (config)
+    if (config) {
+        mw_check_times(config, arena, &warnings);
         mw_check_engines(config, arena, &mistakes, &warnings);
+    }
     print_all("warning: ", &warnings);
     print_all("", &mistakes);
     int count = (int)mistakes.count;
@@ -235,6 +237,16 @@ static int drop_rights(const struct lifecycle *life, struct mw_error *error)
     return 0;
 }
 
+static void log_warnings(const struct lifecycle *life)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts warnings = {0};
+    mw_check_times(life->config, arena, &warnings);
+    for (size_t i = 0; i < warnings.count; i++)
+        mw_log_write(life->log, MW_LOG_WARNING, NULL, "%s", warnings.items[i]);
+    mw_arena_free(arena);
+}
+
 /* Everything that must happen while there is one thread, and maybe as root. */
 static int prepare(struct lifecycle *life, struct mw_error *error)
 {
@@ -242,6 +254,7 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
         return error->code;
     if (life->options->background && go_to_background(life, error) != 0)
         return error->code;
+    log_warnings(life);
     raise_limits(&life->config->milter);
     life->daemon = mw_daemon_new(life->config, life->options->config_path, life->log, error);
     if (!life->daemon) {

@@ -95,12 +95,23 @@ static int answer(struct mw_daemon *daemon, const struct mw_session *session,
     return result;
 }
 
+static size_t attached_bytes(const struct mw_report *report)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < report->attachments.count; i++)
+        bytes += report->attachments.items[i].data.size;
+    return bytes;
+}
+
 int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
                          const struct mw_pool_wait *wait, struct smfi_str *context)
 {
     struct mw_message *message = session->message;
     mw_failures failures = 0;
     struct mw_report *report = mw_examine(daemon, session, wait, &failures);
+    /* What was unpacked is there already: it keeps others out until it is stored. */
+    size_t unpacked = attached_bytes(report);
+    mw_admission_force(&daemon->admission, unpacked);
     mw_memory_witness(daemon->memory, report, message->queue_id);
     const struct mw_decision *decision = decide(message, report, failures);
     decision = save(daemon, message, report, decision, failures);
@@ -108,5 +119,6 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     log_message(daemon, session, report, decision);
     count(daemon, report, decision->failures);
     mw_report_free(report);
+    mw_admission_give(&daemon->admission, unpacked);
     return result;
 }

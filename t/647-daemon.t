@@ -49,6 +49,9 @@ spew("$dir/good.conf", "milter: { listen = \"unix:$dir/never\"; };\n");
 ($said, $status) = run(q{}, $program, '-t', '-c', "$dir/good.conf");
 is("$status $said", "0 $dir/good.conf: no mistakes\n", 'a sound configuration passes');
 ok(!-e "$dir/never", '... and nothing is opened');
+spew("$dir/slow.conf", "limits: { time = \"10min\"; };\n");
+($said, $status) = run(q{}, $program, '-t', '-c', "$dir/slow.conf");
+ok($status == 0 && $said =~ /warning: .*660 s together, postfix's milter_content_timeout is 300 s/, 'a time beyond what postfix waits is warned of');
 
 # --- sockets -----------------------------------------------------------------------------
 my @ports = map { free_port() } 1 .. 2;
