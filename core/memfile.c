@@ -3,16 +3,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Up to here reading a copy costs less than a mapping with its page faults. */
+enum { COPY_MOST = 64 * 1024 };
 
 struct mw_memfile {
     int fd;
     size_t size;
     void *map;
     size_t mapped;
+    bool copied; /* map is memory of our own */
 };
 
 static struct mw_memfile *wrap(int fd, struct mw_error *error)
@@ -39,8 +44,11 @@ struct mw_memfile *mw_memfile_new(const char *name, struct mw_error *error)
 
 static void unmap(struct mw_memfile *file)
 {
-    if (file->map)
+    if (file->copied)
+        free(file->map);
+    else if (file->map)
         munmap(file->map, file->mapped);
+    file->copied = false;
     file->map = NULL;
     file->mapped = 0;
 }
@@ -82,8 +90,23 @@ int mw_memfile_seal(struct mw_memfile *file, struct mw_error *error)
     return 0;
 }
 
+static int copy_small(struct mw_memfile *file, struct mw_error *error)
+{
+    void *copy = malloc(file->size);
+    if (!copy || pread(file->fd, copy, file->size, 0) != (ssize_t)file->size) {
+        free(copy);
+        return mw_fail_errno(error, "cannot read a memory file of %zu bytes", file->size);
+    }
+    file->map = copy;
+    file->mapped = file->size;
+    file->copied = true;
+    return 0;
+}
+
 int mw_memfile_map(struct mw_memfile *file, struct mw_bytes *bytes, struct mw_error *error)
 {
+    if (!file->map && file->size > 0 && file->size <= COPY_MOST && copy_small(file, error) != 0)
+        return error->code;
     if (!file->map && file->size > 0) {
         void *map = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, file->fd, 0);
         if (map == MAP_FAILED)

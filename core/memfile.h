@@ -25,8 +25,8 @@ int mw_memfile_append(struct mw_memfile *file, struct mw_bytes bytes, size_t max
 /* Forbids any later change of size or content, by anyone (fcntl F_SEAL_*). */
 int mw_memfile_seal(struct mw_memfile *file, struct mw_error *error);
 
-/* Maps the content read-only; the bytes are borrowed until the file is freed
- * or appended to. */
+/* The content, to be read only: a mapping, or for a small file a copy, which costs
+ * less. The bytes are borrowed until the file is freed or appended to. */
 int mw_memfile_map(struct mw_memfile *file, struct mw_bytes *bytes, struct mw_error *error);
 
 /* The descriptor (borrowed) and the bytes written so far. */
