@@ -89,7 +89,7 @@ static void print_text(const struct mw_check *check)
 static int check_store(const struct store *store, const struct mw_store_settings *settings)
 {
     struct mw_error error = {0};
-    struct mw_check check;
+    struct mw_check check = {0};
     struct mw_query *query = mw_query_new(settings, &error);
     if (!query)
         return mw_command_fail(store->command, "%s", error.text);

@@ -173,7 +173,7 @@ static int travel(struct journey *journey, int64_t deadline)
 enum mw_redis_trouble mw_redis_fly(struct mw_redis *redis, struct mw_flight *flight,
                                    int64_t deadline, redisReply **replies, struct mw_error *error)
 {
-    struct mw_error ignored;
+    struct mw_error ignored = {0};
     struct journey journey = {.redis = redis,
                               .wanted = mw_flight_count(flight),
                               .replies = replies,
@@ -209,7 +209,7 @@ redisReply *mw_redis_ask(struct mw_redis *redis, int64_t deadline, enum mw_redis
         mw_fail(error, MW_ERR_INTERNAL, "cannot write a command to Redis");
     } else {
         struct iovec piece = {command, (size_t)size};
-        struct mw_error ignored;
+        struct mw_error ignored = {0};
         struct journey journey = {
             redis, &piece, 1, 1, 0, &reply, MW_REDIS_FINE, error ? error : &ignored};
         int result = travel(&journey, deadline);
