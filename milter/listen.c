@@ -281,7 +281,7 @@ int mw_listen_private(struct mw_listener *listener, struct mw_error *error)
 
 int mw_listen_take(int fd, struct mw_listener *listener, struct mw_error *error)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address, option_size = sizeof(int);
     int listening = 0;
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_size) != 0 || !listening ||
