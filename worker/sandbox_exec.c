@@ -194,12 +194,11 @@ int mw_sandbox_enter_program(const struct mw_sandbox_settings *settings,
     struct rules rules = {0};
     if (limit(RLIMIT_CORE, 0, error) != 0 || limit(RLIMIT_NOFILE, OPEN_FILES, error) != 0 ||
         limit(RLIMIT_FSIZE, program->memory_max, error) != 0 ||
-        limit(RLIMIT_CPU, program->time_ms / 1000 + 1, error) != 0 ||
-        limit(RLIMIT_AS, program->memory_max, error) != 0)
+        limit(RLIMIT_CPU, program->time_ms / 1000 + 1, error) != 0)
         return error->code;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (settings->mode == MW_SANDBOX_OFF)
-        return 0;
+        return limit(RLIMIT_AS, program->memory_max, error);
     if (mw_sandbox_change_user(settings->user, error) != 0)
         return error->code;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -209,7 +208,8 @@ int mw_sandbox_enter_program(const struct mw_sandbox_settings *settings,
     add_program(&rules, program);
     add(&rules, input, MW_PATH_READ);
     add(&rules, home, MW_PATH_WRITE);
-    if (confine_files(&rules, error) != 0)
+    if (confine_files(&rules, error) != 0 || confine_calls(program, error) != 0)
         return error->code;
-    return confine_calls(program, error);
+    /* Last: this process may be larger than the program is allowed to be. */
+    return limit(RLIMIT_AS, program->memory_max, error);
 }
