@@ -314,16 +314,17 @@ static void line(const char *name, const char *format, ...)
 static void print_store(const json_t *store)
 {
     const json_t *redis = json_object_get(store, "redis");
-    json_t *verdicts = json_object_get(store, "verdicts"), *value;
-    const char *error = json_string_value(json_object_get(store, "error")), *key;
+    json_t *verdicts = json_object_get(store, "verdicts");
+    const char *error = json_string_value(json_object_get(store, "error"));
     char used[MW_SIZE_TEXT], most[MW_SIZE_TEXT];
     mw_card_heading(stdout, "Store");
     mw_card_line(stdout, "unknown", error);
     if (error)
         return;
     line("messages", "%lld", (long long)integer(store, "messages"));
-    json_object_foreach (verdicts, key, value)
-        line("", "%-10s %lld", key, (long long)json_integer_value(value));
+    for (void *at = json_object_iter(verdicts); at; at = json_object_iter_next(verdicts, at))
+        line("", "%-10s %lld", json_object_iter_key(at),
+             (long long)json_integer_value(json_object_iter_value(at)));
     line("attachments", "%lld", (long long)integer(store, "attachments"));
     line("events", "%lld", (long long)integer(store, "events"));
     mw_terminal_size(integer(redis, "memory_used"), used);
@@ -376,11 +377,11 @@ static void print_engines(const json_t *list)
 
 static void print_filters(json_t *object)
 {
-    const char *name;
-    json_t *one;
     if (json_object_size(object) > 0)
         mw_card_heading(stdout, "Filters");
-    json_object_foreach (object, name, one) {
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
+        const char *name = json_object_iter_key(at);
+        const json_t *one = json_object_iter_value(at);
         const char *error = json_string_value(json_object_get(one, "error"));
         if (error)
             mw_card_line(stdout, name, error);

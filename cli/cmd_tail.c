@@ -85,7 +85,7 @@ static int take_option(struct tailing *tailing, int option)
     case AFTER:
         if (*optarg && strspn(optarg, "0123456789-") == strlen(optarg) &&
             strlen(optarg) < sizeof tailing->after) {
-            strcpy(tailing->after, optarg);
+            snprintf(tailing->after, sizeof tailing->after, "%s", optarg);
             return 0;
         }
         return mw_command_fail(tailing->reach.command,
@@ -168,7 +168,7 @@ static int begin(struct tailing *tailing, struct mw_error *error)
     struct mw_arena *arena = mw_arena_new();
     struct mw_events events = {0};
     size_t wanted = tailing->last > 0 ? tailing->last : 1;
-    strcpy(tailing->after, "0");
+    snprintf(tailing->after, sizeof tailing->after, "0");
     int result = mw_query_last_events(tailing->reach.query, arena, wanted, &events, error);
     if (result == 0 && tailing->last > 0)
         result = print_events(tailing, &events, error);
