@@ -206,22 +206,6 @@ static void show_facts(const char *hash, const struct mw_facts *facts, const str
         mw_card_line(stdout, i == 0 ? "names" : "", names->items[i]);
 }
 
-/* Who received it: the messages it was in, the newest first. */
-static int receivers(struct asking *asking, struct mw_arena *arena, const char *hash,
-                     struct mw_hits *hits, int64_t *all, struct mw_error *error)
-{
-    struct mw_search_term term = {MW_SEARCH_ATTACHMENT, hash};
-    struct mw_search_terms terms = {&term, 1, 1};
-    struct mw_search *search = mw_search_new(asking->reach.query, &terms, 0, 0, error);
-    int result = search ? 0 : error->code;
-    if (search) {
-        *all = mw_search_count(search);
-        result = mw_search_next(search, arena, asking->limit, hits, error);
-    }
-    mw_search_free(search);
-    return result < 0 ? result : 0;
-}
-
 static json_t *texts_to_json(const struct mw_texts *texts)
 {
     json_t *array = json_array();
@@ -230,29 +214,18 @@ static json_t *texts_to_json(const struct mw_texts *texts)
     return array;
 }
 
-static int show_json(struct asking *asking, struct mw_arena *arena, const char *hash,
-                     const struct mw_facts *facts, const struct mw_texts *names,
-                     const struct mw_hits *hits, struct mw_error *error)
+static int show_json(struct asking *asking, const char *hash, const struct mw_facts *facts,
+                     const struct mw_texts *names, const struct mw_hits *hits,
+                     struct mw_error *error)
 {
-    json_t *object = mw_facts_to_json(facts, " size "), *messages = json_array();
-    struct mw_facts *of = mw_arena_alloc(arena, (hits->count + 1) * sizeof *of);
-    struct mw_texts ids = {0};
-    for (size_t i = 0; i < hits->count; i++)
-        mw_texts_add(arena, &ids, hits->items[i].id);
-    int result = mw_query_facts(asking->reach.query, arena, &ids, of, error);
-    for (size_t i = 0; result == 0 && i < hits->count; i++) {
-        json_t *message = mw_facts_to_json(&of[i], " size attachments ");
-        json_object_del(message, "report_form");
-        json_object_set_new(message, "id", json_string(hits->items[i].id));
-        json_array_append_new(messages, message);
-    }
+    json_t *messages = mw_rows_to_json(&asking->reach, hits, error);
+    if (!messages)
+        return error->code;
+    json_t *object = mw_facts_to_json(facts, " size ");
     json_object_set_new(object, "sha256", json_string(hash));
     json_object_set_new(object, "names", texts_to_json(names));
     json_object_set_new(object, "messages", messages);
-    if (result == 0)
-        return mw_json_line(stdout, object, error);
-    json_decref(object);
-    return result;
+    return mw_json_line(stdout, object, error);
 }
 
 static int show_one(struct asking *asking, const char *hash, struct mw_error *error)
@@ -266,9 +239,9 @@ static int show_one(struct asking *asking, const char *hash, struct mw_error *er
     if (result == 0)
         result = mw_query_names(asking->reach.query, arena, hash, &names, error);
     if (result == 0)
-        result = receivers(asking, arena, hash, &hits, &all, error);
+        result = mw_rows_receivers(&asking->reach, arena, hash, asking->limit, &hits, &all, error);
     if (result == 0 && asking->reach.json) {
-        result = show_json(asking, arena, hash, &facts, &names, &hits, error);
+        result = show_json(asking, hash, &facts, &names, &hits, error);
     } else if (result == 0) {
         if (asking->found > 0)
             puts("");

@@ -104,21 +104,6 @@ static enum mw_verdict worst_of(const struct mw_findings *findings)
 
 /* --- showing it ---------------------------------------------------------------------------- */
 
-static int receivers(struct hunt *hunt, struct mw_arena *arena, const char *sha256,
-                     struct mw_hits *hits, int64_t *all, struct mw_error *error)
-{
-    struct mw_search_term term = {MW_SEARCH_ATTACHMENT, sha256};
-    struct mw_search_terms terms = {&term, 1, 1};
-    struct mw_search *search = mw_search_new(hunt->reach.query, &terms, 0, 0, error);
-    int result = search ? 0 : error->code;
-    if (search) {
-        *all = mw_search_count(search);
-        result = mw_search_next(search, arena, hunt->limit, hits, error);
-    }
-    mw_search_free(search);
-    return result < 0 ? result : 0;
-}
-
 static json_t *findings_to_json(const struct mw_findings *findings)
 {
     json_t *array = json_array();
@@ -131,30 +116,21 @@ static json_t *findings_to_json(const struct mw_findings *findings)
     return array;
 }
 
-static int print_json(struct hunt *hunt, struct mw_arena *arena, const struct mw_swept *swept,
+static int print_json(struct hunt *hunt, const struct mw_swept *swept,
                       const struct mw_findings *picked, enum mw_verdict verdict,
                       const struct mw_hits *hits, int64_t all, struct mw_error *error)
 {
-    struct mw_texts ids = {0};
-    struct mw_facts *facts = mw_arena_alloc(arena, (hits->count + 1) * sizeof *facts);
-    json_t *messages = json_array();
+    json_t *messages = mw_rows_to_json(&hunt->reach, hits, error);
     const char *size = mw_fact_value(swept->facts, "size");
-    for (size_t i = 0; i < hits->count; i++)
-        mw_texts_add(arena, &ids, hits->items[i].id);
-    int result = mw_query_facts(hunt->reach.query, arena, &ids, facts, error);
-    for (size_t i = 0; result == 0 && i < hits->count; i++) {
-        json_t *message = mw_facts_to_json(&facts[i], " size attachments ");
-        json_object_del(message, "report_form");
-        json_object_set_new(message, "id", json_string(hits->items[i].id));
-        json_array_append_new(messages, message);
-    }
+    if (!messages)
+        return error->code;
     json_t *line = json_pack(
         "{s:s, s:s*, s:s*, s:I, s:s*, s:s, s:o, s:I, s:o}", "sha256", swept->sha256, "name",
         mw_fact_value(swept->facts, "name"), "type", mw_fact_value(swept->facts, "type"), "size",
         (json_int_t)(size ? strtoll(size, NULL, 10) : 0), "was",
         mw_fact_value(swept->facts, "verdict"), "verdict", mw_verdict_name(verdict), "findings",
         findings_to_json(picked), "messages_total", (json_int_t)all, "messages", messages);
-    return result == 0 ? mw_json_line(stdout, line, error) : (json_decref(line), result);
+    return mw_json_line(stdout, line, error);
 }
 
 static void print_findings(const struct mw_findings *picked)
@@ -225,12 +201,13 @@ static int tell(struct hunt *hunt, struct mw_arena *arena, const struct mw_swept
     struct mw_hits hits = {0};
     int64_t all = 0;
     clear_progress(hunt);
-    int result = receivers(hunt, arena, swept->sha256, &hits, &all, error);
+    int result =
+        mw_rows_receivers(&hunt->reach, arena, swept->sha256, hunt->limit, &hits, &all, error);
     if (result == 0 && hunt->write)
         result = write_back(hunt, merged, error);
     if (result == 0)
         result = hunt->reach.json
-                     ? print_json(hunt, arena, swept, picked, merged->verdict, &hits, all, error)
+                     ? print_json(hunt, swept, picked, merged->verdict, &hits, all, error)
                      : print_text(hunt, swept, picked, merged->verdict, &hits, all, error);
     hunt->matches++;
     return result;

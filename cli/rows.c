@@ -140,3 +140,37 @@ int mw_rows_print(struct mw_rows *rows, const struct mw_hits *hits, struct mw_er
     mw_arena_free(arena);
     return result;
 }
+
+int mw_rows_receivers(struct mw_reach *reach, struct mw_arena *arena, const char *sha256,
+                      size_t most, struct mw_hits *hits, int64_t *all, struct mw_error *error)
+{
+    struct mw_search_term term = {MW_SEARCH_ATTACHMENT, sha256};
+    struct mw_search_terms terms = {&term, 1, 1};
+    struct mw_search *search = mw_search_new(reach->query, &terms, 0, 0, error);
+    int result = search ? 0 : error->code;
+    if (search) {
+        *all = mw_search_count(search);
+        result = mw_search_next(search, arena, most, hits, error);
+    }
+    mw_search_free(search);
+    return result < 0 ? result : 0;
+}
+
+json_t *mw_rows_to_json(struct mw_reach *reach, const struct mw_hits *hits, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_facts *facts = mw_arena_alloc(arena, (hits->count + 1) * sizeof *facts);
+    struct mw_texts ids = {0};
+    for (size_t i = 0; i < hits->count; i++)
+        mw_texts_add(arena, &ids, hits->items[i].id);
+    bool good = mw_query_facts(reach->query, arena, &ids, facts, error) == 0;
+    json_t *messages = good ? json_array() : NULL;
+    for (size_t i = 0; good && i < hits->count; i++) {
+        json_t *message = mw_facts_to_json(&facts[i], " size attachments ");
+        json_object_del(message, "report_form");
+        json_object_set_new(message, "id", json_string(hits->items[i].id));
+        json_array_append_new(messages, message);
+    }
+    mw_arena_free(arena);
+    return messages;
+}

@@ -18,4 +18,12 @@ void mw_rows_free(struct mw_rows *rows);
  * its id and time are shown. */
 int mw_rows_print(struct mw_rows *rows, const struct mw_hits *hits, struct mw_error *error);
 
+/* The messages an attachment was in, the newest first, at most `most`; *all how many there
+ * are. */
+int mw_rows_receivers(struct mw_reach *reach, struct mw_arena *arena, const char *sha256,
+                      size_t most, struct mw_hits *hits, int64_t *all, struct mw_error *error);
+
+/* Messages as an array of their facts and ids, a new reference; NULL with error. */
+json_t *mw_rows_to_json(struct mw_reach *reach, const struct mw_hits *hits, struct mw_error *error);
+
 #endif
