@@ -336,11 +336,11 @@ static void print_store(const json_t *store)
 
 static void print_list(const char *name, const json_t *list)
 {
-    size_t i;
-    const json_t *entry;
-    json_array_foreach(list, i, entry)
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
         line(i == 0 ? name : "", "%7lld  %s", (long long)integer(entry, "count"),
              json_string_value(json_object_get(entry, "value")));
+    }
 }
 
 static void print_latest(const json_t *latest)
@@ -359,12 +359,10 @@ static void print_latest(const json_t *latest)
 
 static void print_engines(const json_t *list)
 {
-    size_t i;
-    const json_t *one;
     if (json_array_size(list) > 0)
         mw_card_heading(stdout, "Engines of the newest message");
-    json_array_foreach(list, i, one)
-    {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
         const char *version = json_string_value(json_object_get(one, "version"));
         const char *database = json_string_value(json_object_get(one, "database"));
         char age[64] = "";
