@@ -79,7 +79,7 @@ while (alive($load)) {
     my (undef, $removed) = $done->();
     $early_memory ||= $daemon->memory if $removed > $messages / 4;
     my @workers = $daemon->workers;
-    if (@workers && rand() < 0.5) { kill 'KILL', $workers[rand @workers]; $kills++ }
+    if (@workers) { kill 'KILL', $workers[rand @workers]; $kills++ }
     if ($reloaded < $reloads && $removed > $messages * ($reloaded + 0.5) / $reloads) { $daemon->reload; $reloaded++ }
     if ($restarted < $restarts && $removed > $messages * ($restarted + 0.5) / $restarts) {
         $redis->stop('KILL');
@@ -87,7 +87,7 @@ while (alive($load)) {
         $redis->start;
         $restarted++;
     }
-    sleep 0.1;
+    sleep 0.05;
 }
 my @first = outcomes("$dir/first");
 note("$kills workers killed, $reloaded reloads, $restarted restarts of Redis, ", counts(@first));
@@ -97,9 +97,9 @@ cmp_ok($kills, '>=', 10, 'many workers were killed') if $messages > 1000;
 is("$reloaded $restarted", "$reloads $restarts", 'reloads and restarts fell into that time');
 ok(spool_is_empty(), 'what waited in the spool goes to Redis') or diag(substr $daemon->log_text, -2000);
 my $kept = kept();
-my @missing = grep { !$kept->{$_} } map { $_->[1] } @first;
+my @missing = grep { !$kept->{$_} } map { $_->[1] } grep { $_->[0] == 250 } @first;
 my @doubled = grep { $kept->{$_} > 1 } keys %{$kept};
-is("@missing[0 .. ($#missing < 5 ? $#missing : 5)]", q{}, 'every queue id that postfix gave is in Redis') or diag(scalar @missing);
+is("@missing", q{}, 'every queue id that postfix gave is in Redis');
 is("@doubled", q{}, '... once');
 unlike(slurp($postfix->{log}), qr/status=(?:bounced|deferred)/, 'nothing bounced, nothing was deferred');
 is(wait_until(30, sub { $daemon->descriptors == $descriptors }), 1, 'no descriptor is left over')

@@ -117,32 +117,26 @@ sub wait_log {
     });
 }
 
-# Process ids below it, by the names they go under.
-sub processes {
+# The daemon and all processes below it: [process id, how far below].
+sub _tree {
     my ($self) = @_;
-    my %parent;
+    my %below;
     for my $stat (glob '/proc/[0-9]*/stat') {
         my ($pid, $up) = slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s or next;
-        $parent{$pid} = $up;
+        push @{ $below{$up} }, $pid;
     }
-    my @below = ($self->{pid});
-    for (my $i = 0; $i < @below; $i++) {
-        push @below, grep { $parent{$_} == $below[$i] } sort { $a <=> $b } keys %parent;
+    my @tree = ([$self->{pid}, 0]);
+    for (my $i = 0; $i < @tree; $i++) {
+        my ($pid, $depth) = @{ $tree[$i] };
+        push @tree, map { [$_, $depth + 1] } @{ $below{$pid} || [] };
     }
-    return @below;
+    return @tree;
 }
 
-# Those that scan: children of a child.
-sub workers {
-    my ($self) = @_;
-    my @workers;
-    for my $pid ($self->processes) {
-        my ($up) = slurp("/proc/$pid/stat") =~ /^\d+ \(.*\) \S (\d+)/s or next;
-        next if $up == $self->{pid} || $pid == $self->{pid};
-        push @workers, $pid;
-    }
-    return @workers;
-}
+sub processes { my ($self) = @_; return map { $_->[0] } $self->_tree }
+
+# Those that scan. Above them are the one that starts generations, and a generation's own.
+sub workers { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 3 } $self->_tree }
 
 # Metrics as { 'name{labels}' => value }.
 sub metrics {
