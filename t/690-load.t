@@ -34,9 +34,6 @@ my $daemon = Rig::Daemon->new(redis => $redis, settings => {
 });
 my $postfix = Rig::Postfix->new(milters => [$daemon->address], transport => 'discard',
     settings => { enable_long_queue_ids => 'yes' });
-$postfix->send(message());
-my $descriptors = wait_until(10, sub { $daemon->metrics->{mailwitness_connections_open} == 0 && $daemon->descriptors });
-
 sub start_load {
     my ($count, $out) = @_;
     return spawn({ out => "$out.summary" }, "$ENV{top_builddir}/smtp_load", $postfix->{port}, "$dir/mails",
@@ -71,29 +68,33 @@ sub spool_is_empty {
         && $daemon->metrics->{mailwitness_redis_up} });
 }
 
+# Connections to Redis are opened as they are needed, and stay.
+my $load = start_load(300, "$dir/before");
+wait_until(120, sub { !alive($load) });
+my $descriptors = wait_until(10, sub { $daemon->metrics->{mailwitness_connections_open} == 0 && $daemon->descriptors });
+
 # --- everything goes wrong ------------------------------------------------------------
-my $load = start_load($messages, "$dir/first");
+$load = start_load($messages, "$dir/first");
 my ($kills, $reloaded, $restarted, $early_memory) = (0, 0, 0, 0);
-my $done = sub { ($daemon->metrics->{'mailwitness_connections_total'} // 0), scalar(() = slurp($postfix->{log}) =~ /: removed$/mg) };
 while (alive($load)) {
-    my (undef, $removed) = $done->();
+    my $removed = (() = slurp($postfix->{log}) =~ /: removed$/mg) - 300;
     $early_memory ||= $daemon->memory if $removed > $messages / 4;
     my @workers = $daemon->workers;
-    if (@workers) { kill 'KILL', $workers[rand @workers]; $kills++ }
-    if ($reloaded < $reloads && $removed > $messages * ($reloaded + 0.5) / $reloads) { $daemon->reload; $reloaded++ }
-    if ($restarted < $restarts && $removed > $messages * ($restarted + 0.5) / $restarts) {
+    if (@workers && rand() < 0.6) { kill 'KILL', $workers[rand @workers]; $kills++ }
+    if ($reloaded < $reloads && $removed > $messages * ($reloaded + 0.2) / $reloads) { $daemon->reload; $reloaded++ }
+    if ($restarted < $restarts && $removed > $messages * ($restarted + 0.3) / $restarts) {
         $redis->stop('KILL');
         sleep 0.3;
         $redis->start;
         $restarted++;
     }
-    sleep 0.05;
+    sleep 0.1;
 }
 my @first = outcomes("$dir/first");
 note("$kills workers killed, $reloaded reloads, $restarted restarts of Redis, ", counts(@first));
 is(scalar(grep { $_->[0] == 250 } @first), $messages, 'every mail is taken while workers die, configurations change and Redis restarts')
     or diag(counts(@first), "\n", substr $daemon->log_text, -2000);
-cmp_ok($kills, '>=', 10, 'many workers were killed') if $messages > 1000;
+cmp_ok($kills, '>=', 5, 'many workers were killed');
 is("$reloaded $restarted", "$reloads $restarts", 'reloads and restarts fell into that time');
 ok(spool_is_empty(), 'what waited in the spool goes to Redis') or diag(substr $daemon->log_text, -2000);
 my $kept = kept();
@@ -102,7 +103,7 @@ my @doubled = grep { $kept->{$_} > 1 } keys %{$kept};
 is("@missing", q{}, 'every queue id that postfix gave is in Redis');
 is("@doubled", q{}, '... once');
 unlike(slurp($postfix->{log}), qr/status=(?:bounced|deferred)/, 'nothing bounced, nothing was deferred');
-is(wait_until(30, sub { $daemon->descriptors == $descriptors }), 1, 'no descriptor is left over')
+ok(wait_until(30, sub { $daemon->descriptors <= $descriptors }), 'no descriptor is left over')
     or diag($daemon->descriptors, " now, $descriptors before");
 my $zombies = grep { slurp("/proc/$_/stat") =~ /^\d+ \(.*\) Z/ } $daemon->processes;
 is($zombies, 0, 'no process is left over');
