@@ -187,6 +187,19 @@ static double values_for(const struct mw_bloom_shape *shape, double bits)
                       : (double)shape->capacity * 100;
 }
 
+/* Counters carry no checksum: what stands there in a damaged file may be anything. */
+static uint64_t whole(double values)
+{
+    const double most = 1e18;
+    return values < most ? (uint64_t)values : (uint64_t)most;
+}
+
+static int64_t plausible_time(uint64_t seconds)
+{
+    const uint64_t most = (uint64_t)1 << 40;
+    return seconds < most ? (int64_t)seconds : 0;
+}
+
 static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool count)
 {
     double bits = 0, set = 0, none = 1, estimated = 0;
@@ -200,17 +213,17 @@ static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool
         bits += (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
         set += full;
         estimated += here;
-        none *= 1 - mw_bloom_expected_rate(shape, (uint64_t)here);
+        none *= 1 - mw_bloom_expected_rate(shape, whole(here));
         info->values += values;
     }
-    info->estimated = (uint64_t)llround(estimated);
+    info->estimated = whole(estimated + 0.5);
     info->fill = set / bits;
     info->expected_rate = 1 - none;
     info->promised_rate = filter->header.fp_rate;
     info->capacity = filter->header.capacity;
     info->seed = filter->header.seed;
-    info->created = filter->header.created;
-    info->synced = (int64_t)mw_filter_count(filter, MW_BLOOM_SYNCED);
+    info->created = (uint64_t)plausible_time(filter->header.created);
+    info->synced = plausible_time(mw_filter_count(filter, MW_BLOOM_SYNCED));
     info->damaged = filter->damaged;
     info->flushes = mw_filter_flushes(filter);
     info->file_size = MW_BLOOM_DATA_AT;

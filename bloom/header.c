@@ -74,7 +74,8 @@ static bool layers_fit(const struct mw_bloom_header *header, uint64_t file_size)
     for (uint32_t i = 0; i < header->layers; i++) {
         const struct mw_bloom_layer *layer = &header->layer[i];
         bool sane = layer->offset == end && layer->shape.blocks > 0 && layer->shape.bits >= 1 &&
-                    layer->shape.bits <= 2 && layer->shape.capacity > 0 && end <= file_size &&
+                    layer->shape.bits <= 2 && layer->shape.capacity > 0 &&
+                    layer->shape.capacity <= MW_BLOOM_MOST && end <= file_size &&
                     layer->shape.blocks <= (file_size - end) / MW_BLOOM_BLOCK_SIZE;
         if (!sane)
             return false;

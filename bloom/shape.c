@@ -45,7 +45,7 @@ static double load_for(double rate, uint32_t bits)
 int mw_bloom_shape_for(struct mw_bloom_shape *shape, uint64_t capacity, double fp_rate,
                        struct mw_error *error)
 {
-    if (capacity < 1 || capacity > (uint64_t)1 << 40)
+    if (capacity < 1 || capacity > MW_BLOOM_MOST)
         return mw_fail(error, MW_ERR_INPUT,
                        "a filter's capacity must be from 1 to 1099511627776 values");
     if (!(fp_rate >= 1e-9 && fp_rate <= 0.5))
@@ -61,7 +61,10 @@ int mw_bloom_shape_for(struct mw_bloom_shape *shape, uint64_t capacity, double f
 
 double mw_bloom_expected_rate(const struct mw_bloom_shape *shape, uint64_t values)
 {
-    return values == 0 ? 0 : rate_at((double)values / (double)shape->blocks, shape->bits);
+    /* So many in a block leave no bit of it unset. */
+    const double brim = 4096;
+    double load = (double)values / (double)shape->blocks;
+    return load > brim ? 1 : values == 0 ? 0 : rate_at(load, shape->bits);
 }
 
 double mw_bloom_layer_rate(double rate, unsigned index)

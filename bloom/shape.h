@@ -15,6 +15,9 @@
 
 enum { MW_BLOOM_BLOCK_BITS = 512, MW_BLOOM_BLOCK_SIZE = 64, MW_BLOOM_WORDS = 8 };
 
+/* Values that a layer can be made for at most. */
+#define MW_BLOOM_MOST ((uint64_t)1 << 40)
+
 struct mw_bloom_shape {
     uint64_t blocks;
     uint64_t capacity; /* values it is made for */

@@ -51,6 +51,8 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
   AC_ARG_ENABLE([fuzzers],
     [AS_HELP_STRING([--enable-fuzzers], [build the fuzzers, under the sanitizers (with CC=clang)])],
     [], [enable_fuzzers=no])
+  AC_ARG_ENABLE([tsan], [AS_HELP_STRING([--enable-tsan], [build under ThreadSanitizer])],
+    [], [enable_tsan=no])
   AS_IF([test "x$enable_fuzzers" = xyes], [enable_sanitizers=yes])
   for mw_flag in -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion \
       -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual -Wvla; do
@@ -59,6 +61,8 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
   AS_IF([test "x$enable_werror" = xyes], [MW_WARNINGS="$MW_WARNINGS -Werror"])
   AS_IF([test "x$enable_sanitizers" = xyes], [
     MW_HARDENING="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+  ], [test "x$enable_tsan" = xyes], [
+    MW_HARDENING="-fsanitize=thread -fno-omit-frame-pointer"
   ], [
     for mw_flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE; do
       MW_TRY_FLAG([MW_HARDENING], [$mw_flag])
