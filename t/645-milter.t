@@ -181,4 +181,10 @@ ok(wait_until(20, sub { ask('status')->{connections} == 0 }), 'no connection is 
 ok(wait_until(20, sub { my @threads = glob "/proc/$daemon->{pid}/task/*"; @threads < 20 }), '... nor are their threads');
 my @open = glob "/proc/$daemon->{pid}/fd/*";
 ok(@open < 40, '... nor descriptors') or diag(scalar @open, ' are open');
+
+# --- the end -------------------------------------------------------------------------------------------
+my @hung = workers();
+kill 'STOP', @hung;
+$daemon->stop('KILL');
+ok(wait_until(10, sub { !grep { -e "/proc/$_" } @hung }), 'a daemon that is killed takes along workers that hang');
 done_testing();

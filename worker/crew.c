@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,7 +20,8 @@
 #include "worker/wire.h"
 #include "worker/work.h"
 
-enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000 };
+/* ORPHANED: the signal by which the kernel tells that the asking side is gone. */
+enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000, ORPHANED = SIGUSR1 };
 
 /* A place for a worker, and for what runs programs for it. */
 struct slot {
@@ -198,11 +200,21 @@ static void bury(struct crew *crew, pid_t pid, int status)
     }
 }
 
+/* Nobody waits for a report any more. */
+static void end_at_once(struct crew *crew)
+{
+    crew->closing = true;
+    for (unsigned i = 0; i < crew->count; i++)
+        if (crew->slots[i].worker > 0)
+            kill(crew->slots[i].worker, SIGKILL);
+}
+
 static void reap(struct crew *crew)
 {
-    struct signalfd_siginfo unused;
-    while (read(crew->signals, &unused, sizeof unused) == (ssize_t)sizeof unused) {
-    }
+    struct signalfd_siginfo signal;
+    while (read(crew->signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
+        if (signal.ssi_signo == ORPHANED)
+            end_at_once(crew);
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         bury(crew, pid, status);
@@ -344,10 +356,12 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
     fcntl(control, F_SETFL, O_NONBLOCK);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
+    sigaddset(&children, ORPHANED);
+    sigprocmask(SIG_BLOCK, &children, NULL);
+    prctl(PR_SET_PDEATHSIG, ORPHANED);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
     load(crew);
-    sigprocmask(SIG_BLOCK, &children, NULL);
     crew->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     start_missing(crew);
     while (!crew->closing || has_workers(crew)) {
