@@ -1,6 +1,7 @@
 /* source: the table of sources. */
 #include "bloom/source.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -180,9 +181,10 @@ static int unknown(const char *name, struct mw_error *error)
 {
     const char *names[SOURCES + 1];
     char all[512] = "";
-    for (size_t i = 0; i < SOURCES; i++) {
+    size_t used = 0;
+    for (size_t i = 0; i < SOURCES && used < sizeof all; i++) {
         names[i] = sources[i].name;
-        strcat(strcat(all, names[i]), ", ");
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s, ", names[i]);
     }
     names[SOURCES] = "header:NAME";
     const char *near = mw_suggest(name, names, SOURCES + 1);

@@ -78,7 +78,7 @@ static void print_lines(const char *path, const struct mw_filter_info *info)
 
 int mw_bloom_info_print(const char *path, bool json, struct mw_error *error)
 {
-    struct mw_filter_info info;
+    struct mw_filter_info info = {0};
     if (read_info(path, &info, error) != 0)
         return error->code;
     if (json)
@@ -90,7 +90,7 @@ int mw_bloom_info_print(const char *path, bool json, struct mw_error *error)
 
 int mw_bloom_info_verify(const char *path, struct mw_error *error)
 {
-    struct mw_filter_info info;
+    struct mw_filter_info info = {0};
     if (read_info(path, &info, error) != 0)
         return error->code;
     if (info.damaged)

@@ -337,7 +337,7 @@ static void *add_own(void *argument)
 
 static void test_group_commit(void)
 {
-    enum { THREADS = 8, EACH = 100 };
+    enum { THREADS = 8, EACH = 100, ADDS = THREADS * EACH };
     struct crowd crowd = {.count = EACH};
     struct mw_filter_info info;
     pthread_t threads[THREADS];
@@ -350,10 +350,9 @@ static void test_group_commit(void)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     mw_filter_get_counts(crowd.filter, &info);
-    printf("# %llu flushes for %d adds of %d threads\n", (unsigned long long)info.flushes,
-           THREADS * EACH + 1, THREADS);
-    tap_ok(info.flushes < THREADS * EACH && info.flushes >= EACH,
-           "threads that add at once share a flush");
+    printf("# %llu flushes for %d adds of %d threads\n", (unsigned long long)info.flushes, ADDS + 1,
+           THREADS);
+    tap_ok(info.flushes < ADDS && info.flushes >= EACH, "threads that add at once share a flush");
     mw_filter_close(crowd.filter);
 }
 
@@ -390,7 +389,7 @@ static int on_small_disk(const char *place)
         return 2;
     struct mw_filter *filter = mw_filter_open(path, MW_FILTER_WRITE, 1000, &error);
     int fd = open(other, O_RDWR | O_CREAT, 0600);
-    if (!filter || posix_fallocate(fd, 0, 1800 * 1024) != 0)
+    if (!filter || posix_fallocate(fd, 0, (off_t)1800 * 1024) != 0)
         return 3;
     unsigned refused = 0, missed = 0;
     uint64_t count = 0;
