@@ -14,11 +14,11 @@ use Time::HiRes qw(sleep time);
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $redis = Rig::Redis->new;
-my $spool = folder();
+my ($spool, $files) = (folder(), folder());
 # A rule that takes its time over messages that ask for it.
-spew("$spool.yar", 'rule slow { strings: $a = "slowly please" condition: $a and for all i in (0..2000000000) : (uint8(i % 10) != 256) }');
+spew("$files/slow.yar", 'rule slow { strings: $a = "slowly please" condition: $a and for all i in (0..2000000000) : (uint8(i % 10) != 256) }');
 my $daemon = Rig::Milter->daemon(
-    yara => { message_rules => "$spool.yar" },
+    yara => { message_rules => "$files/slow.yar" },
     redis => { address => $redis->address }, spool => { folder => $spool },
     limits => { message_size => '4m', time => '1s' }, milter => { memory_max => '16m', clean => 'tag' },
 );
@@ -31,7 +31,7 @@ sub report {
     my $id = Rig::Milter->added($result)->{'X-Mailwitness-Id'}[0] or return {};
     my $bytes = $redis->command('HGET', "mw:message:$id", 'report') // '{}';
     return decode_json($bytes) if $bytes =~ /^[{]/;
-    return decode_json(scalar qx(zstd -dc < @{[ spew("$spool.report", $bytes) ]}));
+    return decode_json(scalar qx(zstd -dc < @{[ spew("$files/report", $bytes) ]}));
 }
 
 # All processes below the daemon.
