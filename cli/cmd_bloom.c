@@ -182,7 +182,8 @@ static int add(struct bloom *bloom)
 static int rebuild(struct bloom *bloom)
 {
     struct mw_error error = {0};
-    bloom->filter_name = NULL;
+    if (bloom->filter_name)
+        return mw_command_fail(bloom->command, "rebuild: --filter is for add: name the new file");
     if (mw_filter_create(bloom->names[0], bloom->capacity, bloom->fp_rate, &error) != 0)
         return fail(bloom, &error);
     int status = add(bloom);

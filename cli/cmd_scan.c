@@ -288,17 +288,6 @@ static void failed(void *user, const struct mw_error *error)
     scan->status = mw_command_fail(scan->command, "%s", error->text);
 }
 
-static const char *now_text(struct mw_arena *arena)
-{
-    struct timespec now;
-    struct tm parts;
-    char text[32];
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    return mw_arena_printf(arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
-}
-
 /* A message on its way through a worker. */
 struct errand {
     struct mw_memfile *message;
@@ -320,7 +309,7 @@ static int finish_report(struct scan *scan, struct mw_report *report, const char
     char id[MW_ID_SIZE];
     mw_id_next(scan->ids, id);
     report->id = mw_arena_dup(report->arena, id);
-    report->received = now_text(report->arena);
+    mw_report_received_now(report);
     report->source = mw_utf8_clean(report->arena, mw_bytes_of(source), NULL);
     bool found = report->verdict == MW_SUSPICIOUS || report->verdict == MW_MALICIOUS;
     if (found && scan->status == MW_EXIT_OK)

@@ -22,9 +22,15 @@ static void put(FILE *out, const char *text)
 
 static void put_names(FILE *out, const struct mw_option *option)
 {
+    const char *between = "";
     fputs("One of", out);
-    for (size_t i = 0; option->names[i]; i++)
-        fprintf(out, "%s\n.Cm %s", i > 0 ? " ," : "", option->names[i]);
+    for (size_t i = 0; option->names[i]; i++) {
+        /* A value that may not be chosen here has no name. */
+        if (option->names[i][0] == '\0')
+            continue;
+        fprintf(out, "%s\n.Cm %s", between, option->names[i]);
+        between = " ,";
+    }
     fputs(" .\n", out);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "core/utf8.h"
 
@@ -71,4 +72,15 @@ const char *mw_report_header(const struct mw_report *report, const char *name)
         if (strcasecmp(report->headers.items[i].name, name) == 0)
             return report->headers.items[i].value;
     return NULL;
+}
+
+void mw_report_received_now(struct mw_report *report)
+{
+    struct timespec now;
+    struct tm parts;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    report->received = mw_arena_printf(report->arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }

@@ -199,6 +199,9 @@ struct mw_report {
 struct mw_report *mw_report_new(void);
 void mw_report_free(struct mw_report *report);
 
+/* Sets received to this moment (RFC 3339). */
+void mw_report_received_now(struct mw_report *report);
+
 /*
  * Records a problem, at most limits->errors of them (one last entry then says
  * "limit.errors"). name is a literal; place may be NULL; the detail is cleaned.

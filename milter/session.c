@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "core/utf8.h"
 #include "parsers/parse.h"
@@ -107,23 +106,12 @@ void mw_session_end_message(struct mw_session *session)
     mw_arena_free(message->arena);
 }
 
-static const char *now_text(struct mw_arena *arena)
-{
-    struct timespec now;
-    struct tm parts;
-    char text[32];
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    return mw_arena_printf(arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
-}
-
 void mw_session_describe(const struct mw_session *session, struct mw_report *report)
 {
     const struct mw_message *message = session->message;
     struct mw_arena *arena = report->arena;
     report->id = mw_arena_dup(arena, message->id);
-    report->received = now_text(arena);
+    mw_report_received_now(report);
     report->client.name = mw_arena_dup(arena, session->facts[MW_CLIENT_NAME]);
     report->client.address = mw_arena_dup(arena, session->facts[MW_CLIENT_ADDRESS]);
     report->helo = mw_arena_dup(arena, session->facts[MW_CLIENT_HELO]);
