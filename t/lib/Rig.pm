@@ -10,7 +10,7 @@ use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(folder spawn alive end_process wait_until free_port slurp spew run);
+our @EXPORT_OK = qw(folder spawn alive end_process process_tree wait_until free_port slurp spew run);
 
 my %running;    # process id => [name, signal that ends it]
 my @folders;
@@ -74,6 +74,24 @@ sub end_process {
     }
     return $?;
 }
+
+# A process and all below it, as [process id, how far below] in a list, or only the ids.
+sub process_depths {
+    my ($root) = @_;
+    my %below;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        my ($pid, $up) = slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s or next;
+        push @{ $below{$up} }, $pid;
+    }
+    my @tree = ([$root, 0]);
+    for (my $i = 0; $i < @tree; $i++) {
+        my ($pid, $depth) = @{ $tree[$i] };
+        push @tree, map { [$_, $depth + 1] } @{ $below{$pid} || [] };
+    }
+    return @tree;
+}
+
+sub process_tree { return map { $_->[0] } process_depths(@_) }
 
 # Waits until the condition holds; false after so many seconds.
 sub wait_until {

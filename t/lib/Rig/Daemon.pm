@@ -118,20 +118,7 @@ sub wait_log {
 }
 
 # The daemon and all processes below it: [process id, how far below].
-sub _tree {
-    my ($self) = @_;
-    my %below;
-    for my $stat (glob '/proc/[0-9]*/stat') {
-        my ($pid, $up) = slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s or next;
-        push @{ $below{$up} }, $pid;
-    }
-    my @tree = ([$self->{pid}, 0]);
-    for (my $i = 0; $i < @tree; $i++) {
-        my ($pid, $depth) = @{ $tree[$i] };
-        push @tree, map { [$_, $depth + 1] } @{ $below{$pid} || [] };
-    }
-    return @tree;
-}
+sub _tree { my ($self) = @_; return Rig::process_depths($self->{pid}) }
 
 sub processes { my ($self) = @_; return map { $_->[0] } $self->_tree }
 
