@@ -48,7 +48,9 @@ $redis->start;
 is("$text$status", "30 messages brought to Redis, 0 wait, 0 are set aside as refused\n0", 'with Redis everything is');
 is_deeply([missing($redis, $kept)], [], '... and there it is');
 ($text) = run(qw(spool list --recent --json --config), $config);
-is(scalar(() = $text =~ /\n/g), 70, 'what Redis took is kept for a while');
+# A message that was under way when Redis went may be noted twice.
+my %recent = map { $_->{id} => 1 } map { decode_json($_) } split /\n/, $text;
+is(scalar keys %recent, 70, 'what Redis took is kept for a while');
 ($text, $status) = run(qw(spool lits));
 ok($status == 2 && $text =~ /did you mean 'list'/, 'a mistyped subcommand gets a suggestion');
 
