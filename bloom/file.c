@@ -225,17 +225,15 @@ static void take_layers(struct mw_filter *filter)
         atomic_store(&filter->followed, newest);
 }
 
-bool mw_filter_follow(struct mw_filter *filter)
+void mw_filter_follow(struct mw_filter *filter)
 {
     /* A value is never in a layer before the header on disk has the layer. */
     uint64_t newest = mw_bloom_header_newest(filter->map[HEAD]);
     if (newest == atomic_load_explicit(&filter->followed, memory_order_relaxed))
-        return false;
-    unsigned before = atomic_load(&filter->layers);
+        return;
     pthread_mutex_lock(&filter->growing);
     take_layers(filter);
     pthread_mutex_unlock(&filter->growing);
-    return atomic_load(&filter->layers) > before;
 }
 
 /* --- flushing -------------------------------------------------------------------- */

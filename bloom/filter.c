@@ -66,15 +66,14 @@ static bool in_layers(const struct mw_filter *filter, struct place place, unsign
     return found != 0;
 }
 
+/* Layers are looked for before, not after a miss: a branch on what was found would keep
+ * the processor from fetching for the next query. */
 bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value)
 {
-    struct place place = place_of(filter, value);
+    if (filter->access == MW_FILTER_READ)
+        mw_filter_follow(filter);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
-    if (in_layers(filter, place, layers))
-        return true;
-    if (filter->access == MW_FILTER_WRITE || !mw_filter_follow(filter))
-        return false;
-    return in_layers(filter, place, atomic_load_explicit(&filter->layers, memory_order_acquire));
+    return in_layers(filter, place_of(filter, value), layers);
 }
 
 void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values, size_t count,

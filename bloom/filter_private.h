@@ -60,9 +60,8 @@ static inline void mw_filter_count_add(struct mw_filter *filter, unsigned index,
 /* file.c: an error from errno: MW_ERR_LIMIT for a full disk, else MW_ERR_SYSTEM. */
 int mw_filter_fail(struct mw_error *error, const char *path, const char *what);
 
-/* file.c: for readers: takes in layers that the writer added since; whether there
- * were any. */
-bool mw_filter_follow(struct mw_filter *filter);
+/* file.c: for readers: takes in layers that the writer added since. */
+void mw_filter_follow(struct mw_filter *filter);
 
 /* file.c: a new layer, published; with growing held. */
 int mw_filter_grow(struct mw_filter *filter, struct mw_error *error);

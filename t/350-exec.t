@@ -202,6 +202,7 @@ is(scalar(qx(ps -eo args | grep -c '[s]leep 98.7654')), "0\n", '... and all end 
     close $pipe;
     is(scalar(qx(ps -eo args | grep -c '[s]leep 97.6543')), "0\n", '... and the program ends too');
 }
-my @left = grep { -e } glob '/dev/shm/mailwitness-* /tmp/mailwitness-run-*';
-is(scalar(grep { -O } @left), 0, 'no file is left behind') or diag(@left);
+# Folders have the number of the process whose they are: others may be at work here.
+my @left = grep { -O && !(/mailwitness-(\d+)-/ && -e "/proc/$1") } glob '/dev/shm/mailwitness-* /tmp/mailwitness-run-*';
+is("@left", q{}, 'no file is left behind');
 done_testing();
