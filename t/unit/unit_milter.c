@@ -46,7 +46,7 @@ static void test_lines(void)
 static void test_too_large(void)
 {
     static char chunk[50000];
-    memset(chunk, 'x', sizeof chunk);
+    memset(chunk, 'x', sizeof chunk - 1);
     struct mw_intake *intake = mw_intake_new(120000, &admission);
     mw_intake_header(intake, "Subject", " kept", true);
     for (int i = 0; i < 4; i++)
