@@ -49,3 +49,17 @@ size_t mw_bytes_next_line(struct mw_bytes bytes, size_t from)
     const unsigned char *end = memchr(bytes.data + from, '\n', bytes.size - from);
     return end ? (size_t)(end - bytes.data) + 1 : bytes.size;
 }
+
+void mw_bytes_put_little(unsigned char *at, uint64_t number, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (unsigned char)(number >> (8 * i));
+}
+
+uint64_t mw_bytes_get_little(const unsigned char *at, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t i = size; i > 0; i--)
+        number = number << 8 | at[i - 1];
+    return number;
+}

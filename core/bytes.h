@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A borrowed run of bytes; data may be NULL only when size is 0. */
 struct mw_bytes {
@@ -30,5 +31,9 @@ bool mw_bytes_is_ascii(struct mw_bytes bytes);
 
 /* Offset just after the line that starts at from (its newline included). */
 size_t mw_bytes_next_line(struct mw_bytes bytes, size_t from);
+
+/* The size lowest bytes (1 to 8) of number, the lowest first, to at and back. */
+void mw_bytes_put_little(unsigned char *at, uint64_t number, size_t size);
+uint64_t mw_bytes_get_little(const unsigned char *at, size_t size);
 
 #endif

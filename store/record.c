@@ -8,20 +8,6 @@
 enum { HEAD = 16, REPORT_MOST = 1 << 30 };
 static const uint64_t SAME = (uint64_t)1 << 63;
 
-static void put(unsigned char *at, uint64_t number, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        at[i] = (unsigned char)(number >> (8 * i));
-}
-
-static uint64_t get(const unsigned char *at, size_t size)
-{
-    uint64_t number = 0;
-    for (size_t i = size; i > 0; i--)
-        number = number << 8 | at[i - 1];
-    return number;
-}
-
 /* An earlier attachment with the very same bytes, or the one asked for. */
 static size_t first_alike(const struct mw_attachments *attachments, size_t index)
 {
@@ -47,8 +33,8 @@ void mw_record_write(struct mw_arena *arena, const struct mw_report *report, str
     size_t count = report->attachments.count;
     unsigned char *head = mw_arena_alloc(arena, HEAD + 8 * count);
     memcpy(head, "MWR1", 4);
-    put(head + 4, count, 4);
-    put(head + 8, json.size, 8);
+    mw_bytes_put_little(head + 4, count, 4);
+    mw_bytes_put_little(head + 8, json.size, 8);
     add_piece(arena, pieces, (struct mw_bytes){head, HEAD + 8 * count});
     add_piece(arena, pieces, json);
     for (size_t i = 0; i < count; i++) {
@@ -56,7 +42,7 @@ void mw_record_write(struct mw_arena *arena, const struct mw_report *report, str
         size_t same = first_alike(&report->attachments, i);
         if (data.size > data_max)
             data.size = 0;
-        put(head + HEAD + 8 * i, same < i ? SAME + same : data.size, 8);
+        mw_bytes_put_little(head + HEAD + 8 * i, same < i ? SAME + same : data.size, 8);
         if (same == i && data.size > 0)
             add_piece(arena, pieces, data);
     }
@@ -67,7 +53,7 @@ static int read_data(struct mw_bytes record, size_t at, struct mw_report *report
 {
     const unsigned char *sizes = record.data + HEAD;
     for (size_t i = 0; i < report->attachments.count; i++) {
-        uint64_t size = get(sizes + 8 * i, 8);
+        uint64_t size = mw_bytes_get_little(sizes + 8 * i, 8);
         struct mw_bytes *data = &report->attachments.items[i].data;
         if (size >= SAME && size - SAME < i) {
             *data = report->attachments.items[size - SAME].data;
@@ -102,7 +88,8 @@ struct mw_report *mw_record_read(struct mw_bytes record, struct mw_bytes *json,
         mw_fail(error, MW_ERR_FORMAT, "is no record of a message");
         return NULL;
     }
-    uint64_t count = get(record.data + 4, 4), size = get(record.data + 8, 8);
+    uint64_t count = mw_bytes_get_little(record.data + 4, 4),
+             size = mw_bytes_get_little(record.data + 8, 8);
     uint64_t left = record.size - HEAD;
     if (count > left / 8 || size > left - 8 * count) {
         mw_fail(error, MW_ERR_FORMAT, "the record is shorter than it says");

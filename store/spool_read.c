@@ -14,20 +14,6 @@
 
 static const char magic[] = "MWSP", file_magic[] = "MWSPOOL1";
 
-static void put(unsigned char *at, uint64_t number, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        at[i] = (unsigned char)(number >> (8 * i));
-}
-
-static uint64_t get(const unsigned char *at, size_t size)
-{
-    uint64_t number = 0;
-    for (size_t i = size; i > 0; i--)
-        number = number << 8 | at[i - 1];
-    return number;
-}
-
 /* Of a head, without the state and itself. */
 static uint32_t head_check(const unsigned char *head, uint64_t seed)
 {
@@ -45,7 +31,7 @@ bool mw_spool_is_file(struct mw_bytes bytes)
 void mw_spool_file_head(unsigned char head[MW_SPOOL_FILE_HEAD], uint64_t seed)
 {
     memcpy(head, file_magic, 8);
-    put(head + 8, seed, 8);
+    mw_bytes_put_little(head + 8, seed, 8);
 }
 
 void mw_spool_head(unsigned char head[MW_SPOOL_HEAD], const struct mw_bytes *pieces, size_t count,
@@ -63,10 +49,10 @@ void mw_spool_head(unsigned char head[MW_SPOOL_HEAD], const struct mw_bytes *pie
     memset(head, 0, MW_SPOOL_HEAD);
     memcpy(head, magic, 4);
     head[MW_SPOOL_STATE_AT] = MW_SPOOL_NEW;
-    put(head + 8, size, 8);
-    put(head + 16, XXH3_64bits_digest(state), 8);
-    put(head + 24, (uint64_t)now, 4);
-    put(head + 28, head_check(head, seed), 4);
+    mw_bytes_put_little(head + 8, size, 8);
+    mw_bytes_put_little(head + 16, XXH3_64bits_digest(state), 8);
+    mw_bytes_put_little(head + 24, (uint64_t)now, 4);
+    mw_bytes_put_little(head + 28, head_check(head, seed), 4);
     XXH3_freeState(state);
 }
 
@@ -75,10 +61,11 @@ bool mw_spool_read_head(struct mw_bytes bytes, size_t at, uint64_t *size, int64_
 {
     const unsigned char *head = bytes.data + at;
     if (at > bytes.size || bytes.size - at < MW_SPOOL_HEAD || memcmp(head, magic, 4) != 0 ||
-        get(head + 28, 4) != head_check(head, get(bytes.data + 8, 8)))
+        mw_bytes_get_little(head + 28, 4) !=
+            head_check(head, mw_bytes_get_little(bytes.data + 8, 8)))
         return false;
-    *size = get(head + 8, 8);
-    *written = (int64_t)get(head + 24, 4);
+    *size = mw_bytes_get_little(head + 8, 8);
+    *written = (int64_t)mw_bytes_get_little(head + 24, 4);
     *done = head[MW_SPOOL_STATE_AT] == MW_SPOOL_DONE;
     return *size <= bytes.size - at - MW_SPOOL_HEAD;
 }
@@ -91,9 +78,9 @@ static bool is_sound(struct mw_bytes bytes, size_t at, struct mw_bytes *record, 
     if (!mw_spool_read_head(bytes, at, &size, &written, &done))
         return false;
     *record = (struct mw_bytes){bytes.data + at + MW_SPOOL_HEAD, (size_t)size};
-    uint64_t seed = get(bytes.data + 8, 8);
-    return !check ||
-           XXH3_64bits_withSeed(record->data, record->size, seed) == get(bytes.data + at + 16, 8);
+    uint64_t seed = mw_bytes_get_little(bytes.data + 8, 8);
+    return !check || XXH3_64bits_withSeed(record->data, record->size, seed) ==
+                         mw_bytes_get_little(bytes.data + at + 16, 8);
 }
 
 bool mw_spool_find(struct mw_bytes bytes, size_t *at, struct mw_bytes *record, bool check,
