@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "bloom/filter_private.h"
+#include "core/clock.h"
 
 enum { AHEAD = 32, RETRY_GROWTH_MS = 1000 };
 
@@ -95,13 +96,6 @@ void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values
     }
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Grows when the newest layer has reached its capacity; not again for a while
  * after that failed. */
 static int grow_if_full(struct mw_filter *filter, struct mw_error *error)
@@ -113,9 +107,9 @@ static int grow_if_full(struct mw_filter *filter, struct mw_error *error)
     pthread_mutex_lock(&filter->growing);
     last = atomic_load(&filter->layers) - 1;
     bool full = mw_filter_count(filter, last) >= filter->header.layer[last].shape.capacity;
-    if (full && now_ms() >= filter->retry_growth_ms) {
+    if (full && mw_clock_ms() >= filter->retry_growth_ms) {
         result = mw_filter_grow(filter, error);
-        filter->retry_growth_ms = result == 0 ? 0 : now_ms() + RETRY_GROWTH_MS;
+        filter->retry_growth_ms = result == 0 ? 0 : mw_clock_ms() + RETRY_GROWTH_MS;
     }
     pthread_mutex_unlock(&filter->growing);
     return result;

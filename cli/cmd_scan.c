@@ -15,6 +15,7 @@
 #include "cli/lanes.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
+#include "core/clock.h"
 #include "core/id.h"
 #include "core/utf8.h"
 #include "worker/setup.h"
@@ -258,17 +259,10 @@ static struct mw_printer make_printer(FILE *out, enum form form)
     return mw_printer_json(out, MW_JSON_LINE);
 }
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void show_progress(struct scan *scan, const char *source)
 {
     scan->done++;
-    int64_t now = clock_ms();
+    int64_t now = mw_clock_ms();
     if (!scan->progress || now - scan->shown_ms < 100)
         return;
     scan->shown_ms = now;

@@ -12,6 +12,7 @@
 #include "cli/input.h"
 #include "cli/lanes.h"
 #include "cli/values.h"
+#include "core/clock.h"
 #include "worker/setup.h"
 
 enum { SHOW_MS = 200, ARENA_MOST = 65536 };
@@ -34,9 +35,7 @@ struct mw_teach {
 
 static void show(struct mw_teach *teach)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int64_t ms = mw_clock_ms();
     if (!teach->settings.progress || ms - teach->shown_ms < SHOW_MS)
         return;
     teach->shown_ms = ms;

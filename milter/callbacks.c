@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "milter/engine.h"
 #include "milter/verdict.h"
 #include "parsers/parse.h"
@@ -165,7 +166,7 @@ struct patience {
 static void keep_alive(void *user)
 {
     struct patience *patience = user;
-    int64_t now_us = mw_parse_clock_us();
+    int64_t now_us = mw_clock_us();
     mw_engine_nudge();
     if (now_us - patience->told_us < PROGRESS_US)
         return;
@@ -176,7 +177,7 @@ static void keep_alive(void *user)
 static sfsistat on_end_of_message(SMFICTX *context)
 {
     struct mw_session *session = session_of(context);
-    struct patience patience = {context, mw_parse_clock_us()};
+    struct patience patience = {context, mw_clock_us()};
     if (!session->message)
         return SMFIS_TEMPFAIL;
     session->message->queue_id = mw_session_text(session->message->arena, macro(context, "i"));

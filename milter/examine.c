@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "parsers/parse.h"
 
 enum { MOST_LOSSES = 3, PAUSE_US = 20000 };
@@ -12,7 +13,7 @@ static void note_time(struct mw_report *report, const char *name, int64_t since_
 {
     struct mw_number *number = mw_list_add(report->arena, &report->timings, sizeof *number);
     number->name = name;
-    number->value = mw_parse_clock_us() - since_us;
+    number->value = mw_clock_us() - since_us;
 }
 
 static struct mw_report *unexamined(struct mw_memfile *file, const struct mw_error *why)
@@ -111,7 +112,7 @@ struct mw_report *mw_examine(struct mw_daemon *daemon, const struct mw_session *
                              const struct mw_pool_wait *wait, mw_failures *failures)
 {
     struct mw_message *message = session->message;
-    int64_t start_us = mw_parse_clock_us();
+    int64_t start_us = mw_clock_us();
     struct mw_report *report;
     mw_intake_finish(message->intake);
     switch (mw_intake_get_state(message->intake)) {

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "milter/callbacks.h"
 #include "milter/check.h"
 #include "milter/control.h"
@@ -342,7 +343,7 @@ static bool wait_for_messages(struct lifecycle *life, int64_t late_ms)
 {
     struct mw_wake_signals signals = {0};
     const atomic_uint *open = &life->daemon->users;
-    while (atomic_load(open) > 0 && mw_parse_clock_us() / 1000 < late_ms && signals.end == 0)
+    while (atomic_load(open) > 0 && mw_clock_us() / 1000 < late_ms && signals.end == 0)
         mw_wake_wait(life->wake, STEP_MS, &signals);
     return atomic_load(open) == 0;
 }
@@ -351,10 +352,10 @@ static bool wait_for_messages(struct lifecycle *life, int64_t late_ms)
 static bool finish_messages(struct lifecycle *life)
 {
     struct mw_wake_signals signals = {0};
-    int64_t now_ms = mw_parse_clock_us() / 1000;
+    int64_t now_ms = mw_clock_us() / 1000;
     wait_for_messages(life, now_ms + mw_snapshot_config(life->snapshot)->milter.grace_ms);
     atomic_store(&life->daemon->closing, true);
-    bool done = wait_for_messages(life, mw_parse_clock_us() / 1000 + LINGER_MS);
+    bool done = wait_for_messages(life, mw_clock_us() / 1000 + LINGER_MS);
     mw_wake_wait(life->wake, LINGER_MS, &signals);
     if (!done)
         mw_log_write(life->log, MW_LOG_WARNING, NULL,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/clock.h"
 #include "core/utf8.h"
 #include "parsers/parse.h"
 
@@ -75,7 +76,7 @@ struct mw_message *mw_session_begin(struct mw_session *session, struct mw_snapsh
     struct mw_message *message = mw_arena_alloc(arena, sizeof *message);
     message->arena = arena;
     message->snapshot = snapshot;
-    message->started_us = mw_parse_clock_us();
+    message->started_us = mw_clock_us();
     message->intake = mw_intake_new(mw_snapshot_config(snapshot)->limits.message_size, admission);
     message->arrived = mw_arrived_new(arena);
     take_arguments(message, arguments);

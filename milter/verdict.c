@@ -4,6 +4,7 @@
 #include <libmilter/mfapi.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "milter/examine.h"
 #include "parsers/parse.h"
 
@@ -35,7 +36,7 @@ static void log_message(struct mw_daemon *daemon, const struct mw_session *sessi
                  (long long)report->size, mw_verdict_name(report->verdict),
                  mw_action_name(decision->action), decision->observed ? " (observed only)" : "",
                  decision->by, failure_names(report->arena, decision->failures),
-                 (long long)(mw_parse_clock_us() - message->started_us) / 1000);
+                 (long long)(mw_clock_us() - message->started_us) / 1000);
 }
 
 static void count(struct mw_daemon *daemon, const struct mw_report *report, mw_failures failures)

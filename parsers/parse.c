@@ -1,21 +1,16 @@
 /* parse: bounds and counters of one message's parsing. */
 #include "parsers/parse.h"
 
-#include <time.h>
+#include "core/clock.h"
 
-int64_t mw_parse_clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
+#include <time.h>
 
 void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
                     const struct mw_limits *limits)
 {
     *parse = (struct mw_parse){.report = report, .limits = limits};
     if (limits->time_ms > 0)
-        parse->deadline_us = mw_parse_clock_us() + (int64_t)limits->time_ms * 1000;
+        parse->deadline_us = mw_clock_us() + (int64_t)limits->time_ms * 1000;
 }
 
 struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
@@ -61,7 +56,7 @@ bool mw_parse_expired(struct mw_parse *parse)
 {
     if (parse->expired)
         return true;
-    if (parse->deadline_us == 0 || mw_parse_clock_us() < parse->deadline_us)
+    if (parse->deadline_us == 0 || mw_clock_us() < parse->deadline_us)
         return false;
     parse->expired = true;
     mw_report_problem(parse->report, parse->limits, "limit.time", NULL,

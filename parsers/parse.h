@@ -42,7 +42,4 @@ bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_
 /* Whether the message's time is up; recorded the first time. */
 bool mw_parse_expired(struct mw_parse *parse);
 
-/* Microseconds on the monotonic clock. */
-int64_t mw_parse_clock_us(void);
-
 #endif

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/utf8.h"
 #include "scanners/scanners.h"
 
@@ -75,9 +76,7 @@ static void not_scanned(struct look *look, const char *why)
 /* Milliseconds that are left of the message's time. */
 static unsigned time_left(const struct mw_scan_part *part)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t left_us = part->deadline_us - (int64_t)now.tv_sec * 1000000 - now.tv_nsec / 1000;
+    int64_t left_us = part->deadline_us - mw_clock_us();
     if (part->deadline_us == 0 || left_us / 1000 > INT32_MAX)
         return INT32_MAX;
     return left_us < 1000 ? 1 : (unsigned)(left_us / 1000);

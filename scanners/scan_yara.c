@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/utf8.h"
 #include "scanners/scanners.h"
 #include "scanners/yara_rules.h"
@@ -205,10 +206,8 @@ static int on_event(YR_SCAN_CONTEXT *context, int event, void *data, void *user)
 /* Seconds YARA may take: whole ones, at least one. */
 static int seconds_left(const struct yara_engine *yara, const struct mw_scan_part *part)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
     int64_t left_ms = yara->time_ms > 0 ? (int64_t)yara->time_ms : 3600000;
-    int64_t now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    int64_t now_us = mw_clock_us();
     if (part->deadline_us > 0 && (part->deadline_us - now_us) / 1000 < left_ms)
         left_ms = (part->deadline_us - now_us) / 1000;
     return left_ms < 1000 ? 1 : (int)((left_ms + 999) / 1000);

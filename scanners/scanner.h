@@ -25,7 +25,7 @@ struct mw_scan_part {
     const char *sender_domain; /* lower case */
     const char *subject;
     int sender_new;      /* 1, 0, or -1 when nobody asked a filter */
-    int64_t deadline_us; /* on the monotonic clock (mw_parse_clock_us); 0: none */
+    int64_t deadline_us; /* on the monotonic clock (mw_clock_us); 0: none */
 };
 
 /* Where a scanner writes. Memory comes from the report's arena. */

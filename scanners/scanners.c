@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "core/clock.h"
 #include "core/suggest.h"
 #include "scanners/condition.h"
 
@@ -210,13 +211,6 @@ bool mw_scanners_any(const struct mw_scanners *scanners)
     return false;
 }
 
-static int64_t clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* The time of a scanner for all parts stands in the report as scan_NAME_us. */
 static void add_time(struct mw_report *report, const char *scanner, int64_t microseconds)
 {
@@ -257,7 +251,7 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         if (!(place->scanner->kinds & part->kind) ||
             (place->condition && !mw_condition_holds(place->condition, part)))
             continue;
-        int64_t start = clock_us();
+        int64_t start = mw_clock_us();
         if (part->deadline_us > 0 && start > part->deadline_us) {
             result->unscanned = "the message's time was up";
             mw_report_problem(result->report, result->limits, "scanner.time", part->path, "%s",
@@ -265,7 +259,7 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
             return;
         }
         run_one(place, part, result);
-        add_time(result->report, place->scanner->name, clock_us() - start);
+        add_time(result->report, place->scanner->name, mw_clock_us() - start);
     }
 }
 

@@ -30,13 +30,6 @@ struct mw_transport {
     short wants; /* what TLS itself waits for */
 };
 
-int64_t mw_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* --- addresses --------------------------------------------------------------------- */
 
 /* Splits HOST:PORT or [HOST]:PORT; false when it is neither. */

@@ -13,11 +13,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "store/settings.h"
-
-/* Milliseconds of a clock that is never set back. */
-int64_t mw_clock_ms(void);
 
 struct mw_tls;
 

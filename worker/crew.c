@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "parsers/parse.h"
 #include "worker/runner.h"
 #include "worker/scratch.h"
@@ -147,7 +148,7 @@ static void start_worker(struct crew *crew, struct slot *slot)
     }
     slot->worker = pid > 0 ? pid : 0;
     slot->runner = slot->runner > 0 ? slot->runner : 0;
-    slot->started_us = mw_parse_clock_us();
+    slot->started_us = mw_clock_us();
     if (pid < 0)
         crew->pause_ms = LONGEST_PAUSE_MS;
 }
@@ -171,7 +172,7 @@ static bool has_workers(const struct crew *crew)
 static void note_death(struct crew *crew, const struct slot *slot, int status)
 {
     bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    int64_t lived_ms = (mw_parse_clock_us() - slot->started_us) / 1000;
+    int64_t lived_ms = (mw_clock_us() - slot->started_us) / 1000;
     if (orderly || lived_ms > QUICK_DEATH_MS) {
         crew->pause_ms = 0;
     } else {

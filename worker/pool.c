@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "parsers/parse.h"
 #include "scanners/hash.h"
 #include "worker/keep.h"
@@ -275,9 +276,9 @@ static int receive_ticking(int reply, struct mw_wire *wire, int *fds, size_t cou
 {
     if (!wait || wait->tick_ms == 0)
         return mw_wire_receive(reply, wire, fds, count, timeout_ms, error);
-    int64_t late = timeout_ms < 0 ? INT64_MAX : mw_parse_clock_us() / 1000 + timeout_ms;
+    int64_t late = timeout_ms < 0 ? INT64_MAX : mw_clock_us() / 1000 + timeout_ms;
     for (;;) {
-        int64_t left = late - mw_parse_clock_us() / 1000;
+        int64_t left = late - mw_clock_us() / 1000;
         bool last = left <= (int64_t)wait->tick_ms;
         int step = last ? (left > 0 ? (int)left : 0) : (int)wait->tick_ms;
         int code = mw_wire_receive(reply, wire, fds, count, step, error);

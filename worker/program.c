@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "parsers/parse.h"
 #include "worker/sandbox_exec.h"
 #include "worker/scratch.h"
@@ -204,7 +205,7 @@ static void listen_to(struct run *run)
         struct pollfd events[] = {{.fd = run->out, .events = POLLIN},
                                   {.fd = run->err, .events = POLLIN},
                                   {.fd = run->watch, .events = 0}};
-        int64_t left_ms = (run->deadline_us - mw_parse_clock_us()) / 1000;
+        int64_t left_ms = (run->deadline_us - mw_clock_us()) / 1000;
         int count =
             left_ms > 0 ? poll(events, 3, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms) : 0;
         if (count == 0 || (count > 0 && events[2].revents))
@@ -224,7 +225,7 @@ static int await_end(struct run *run)
         pid_t pid = waitpid(run->pid, &status, run->stopped ? 0 : WNOHANG);
         if (pid == run->pid || (pid < 0 && errno == ECHILD))
             return status;
-        if (mw_parse_clock_us() > run->deadline_us)
+        if (mw_clock_us() > run->deadline_us)
             stop(run, MW_EXEC_TIMEOUT);
         if (!run->stopped)
             usleep(pause_us);
@@ -325,7 +326,7 @@ int mw_program_run(const struct mw_exec_program *program, const struct mw_exec_j
     *result = (struct mw_exec_result){.said = ""};
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (write_input(&run, error) == 0 && start(&run, error) == 0) {
-        run.deadline_us = mw_parse_clock_us() + (int64_t)time_ms * 1000;
+        run.deadline_us = mw_clock_us() + (int64_t)time_ms * 1000;
         listen_to(&run);
         int status = await_end(&run);
         end_all(&run);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/clock.h"
 #include "core/utf8.h"
 #include "parsers/archive.h"
 #include "parsers/indicator.h"
@@ -101,7 +102,7 @@ static void add_timing(struct mw_report *report, const char *name, int64_t since
 {
     struct mw_number *timing = mw_list_add(report->arena, &report->timings, sizeof *timing);
     timing->name = name;
-    timing->value = mw_parse_clock_us() - since;
+    timing->value = mw_clock_us() - since;
 }
 
 /* Nobody can say what is in it: a finding of its own. */
@@ -286,7 +287,7 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
 {
     struct mw_report *report = mw_report_new();
     struct examination work = {.witness = witness, .report = report};
-    int64_t start = mw_parse_clock_us();
+    int64_t start = mw_clock_us();
     report->verdict = MW_UNSCANNED;
     hash_message(&work, raw);
     add_timing(report, "hash_us", start);
@@ -297,17 +298,17 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
         mw_texts_add(report->arena, &report->unscanned, "the message is too large");
         return report;
     }
-    int64_t parse_start = mw_parse_clock_us();
+    int64_t parse_start = mw_clock_us();
     mw_parse_start(&work.parse, report, &witness->limits);
     work.root = mw_mime_parse(witness->mime, &work.parse, raw);
     if (raw.size == 0)
         mw_report_problem(report, &witness->limits, "message.empty", NULL, "the message is empty");
     unpack(&work);
     add_timing(report, "parse_us", parse_start);
-    int64_t collect_start = mw_parse_clock_us();
+    int64_t collect_start = mw_clock_us();
     collect(&work);
     add_timing(report, "collect_us", collect_start);
-    int64_t scan_start = mw_parse_clock_us();
+    int64_t scan_start = mw_clock_us();
     const struct mw_judge judge = {.scanners = witness->scanners,
                                    .limits = &witness->limits,
                                    .sender_new = ask_sender(witness, report),
