@@ -71,6 +71,22 @@ static const char *client_text(struct mw_arena *arena, const struct mw_report *r
                            report->helo ? ", HELO " : "", report->helo ? report->helo : "");
 }
 
+static const char *tls_text(struct mw_arena *arena, const struct mw_tls *tls)
+{
+    if (!tls->version)
+        return NULL;
+    return mw_arena_printf(arena, "%s, %s%s%s", tls->version, tls->cipher ? tls->cipher : "?",
+                           tls->cert_subject ? ", certificate of " : "",
+                           tls->cert_subject ? tls->cert_subject : "");
+}
+
+static const char *login_text(struct mw_arena *arena, const struct mw_auth *auth)
+{
+    if (!auth->name)
+        return NULL;
+    return mw_arena_printf(arena, "%s (%s)", auth->name, auth->type ? auth->type : "?");
+}
+
 static const char *received_text(struct mw_arena *arena, const char *received)
 {
     int64_t ms;
@@ -100,6 +116,8 @@ static void print_facts(FILE *out, struct mw_arena *arena, const struct mw_repor
     mw_card_line(out, "source", report->source);
     mw_card_line(out, "queue id", report->queue_id);
     mw_card_line(out, "client", client_text(arena, report));
+    mw_card_line(out, "TLS", tls_text(arena, &report->tls));
+    mw_card_line(out, "login", login_text(arena, &report->auth));
     if (report->envelope.from)
         mw_card_line(out, "mail from", mw_arena_printf(arena, "<%s>", report->envelope.from));
     text_lines(out, arena, "rcpt to", &report->envelope.to);

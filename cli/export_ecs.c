@@ -216,6 +216,7 @@ static json_t *own(const struct mw_report *report, json_t *names)
     put_text(object, "verdict", mw_verdict_name(report->verdict));
     put_text(object, "queue_id", report->queue_id);
     put_text(object, "helo", report->helo);
+    put_text(object, "login", report->auth.name);
     put_text(object, "source", report->source);
     put_text(object, "sha256", report->sha256);
     put(object, "size", json_integer(report->size));
@@ -225,6 +226,18 @@ static json_t *own(const struct mw_report *report, json_t *names)
     put(object, "errors", errors);
     put(object, "new", fresh);
     put(object, "urls", texts(&report->indicators.urls));
+    return object;
+}
+
+/* "TLSv1.3" is the version 1.3 of the protocol tls. */
+static json_t *tls(const struct mw_tls *facts)
+{
+    static const char prefix[] = "TLSv";
+    bool usual = strncmp(facts->version, prefix, strlen(prefix)) == 0;
+    json_t *object = json_object();
+    put_text(object, "version", facts->version + (usual ? strlen(prefix) : 0));
+    put_text(object, "version_protocol", usual ? "tls" : NULL);
+    put_text(object, "cipher", facts->cipher);
     return object;
 }
 
@@ -238,7 +251,11 @@ json_t *mw_ecs_of(const struct mw_report *report)
     put(document, "email", email(report));
     put_text(client, "ip", report->client.address);
     put_text(client, "domain", report->client.name);
+    if (report->client.port > 0)
+        put(client, "port", json_integer(report->client.port));
     put(document, "client", client);
+    if (report->tls.version)
+        put(document, "tls", tls(&report->tls));
     put(document, "related", related(report));
     put(document, "mailwitness", own(report, names));
     put(rule, "name", names);

@@ -25,9 +25,10 @@ struct mw_config_when {
     struct mw_texts is_new; /* names of filters */
     struct mw_texts sender, sender_domain, from, from_domain, recipient, recipient_domain;
     struct mw_texts client, client_name; /* client: networks */
-    unsigned authenticated;              /* enum mw_maybe */
-    unsigned direction;                  /* enum mw_direction */
-    size_t size_above, size_below;       /* 0: no bound */
+    struct mw_texts login, daemon;
+    unsigned authenticated, tls;   /* enum mw_maybe */
+    unsigned direction;            /* enum mw_direction */
+    size_t size_above, size_below; /* 0: no bound */
 };
 
 struct mw_config_rule {

@@ -140,14 +140,47 @@ MW_LIST_TYPE(mw_attachments, struct mw_attachment);
 MW_LIST_TYPE(mw_flags, struct mw_flag);
 MW_LIST_TYPE(mw_numbers, struct mw_number);
 
+/* What RCPT said of one recipient besides its address. */
+struct mw_rcpt {
+    const char *address;
+    struct mw_texts arguments; /* "NOTIFY=NEVER", "ORCPT=rfc822;..." (RFC 3461) */
+};
+MW_LIST_TYPE(mw_rcpts, struct mw_rcpt);
+
 struct mw_envelope {
-    const char *from; /* "" is the null sender */
+    const char *from;               /* "" is the null sender */
+    struct mw_texts from_arguments; /* "SIZE=1000", "BODY=8BITMIME", as MAIL gave them */
     struct mw_texts to;
+    struct mw_rcpts to_arguments; /* of those recipients that had any */
 };
 
+/* A number that is 0 is not known. */
 struct mw_client {
+    const char *name;    /* verified: name to address and back; "unknown" without one */
+    const char *address; /* IP */
+    const char *ptr;     /* what its address claims to be called */
+    int64_t port;
+};
+
+/* Which of its services the mail server took the message by. */
+struct mw_daemon_facts {
     const char *name;
     const char *address;
+    int64_t port;
+};
+
+struct mw_tls {
+    const char *version; /* NULL: not encrypted */
+    const char *cipher;
+    int64_t cipher_bits;
+    const char *cert_subject, *cert_issuer; /* common names in the client's certificate */
+};
+
+/* A login (RFC 4954). */
+struct mw_auth {
+    const char *name;   /* NULL: none */
+    const char *type;   /* "PLAIN" */
+    const char *author; /* AUTH= of MAIL: who is said to have submitted it first */
 };
 
 struct mw_indicators {
@@ -161,7 +194,10 @@ struct mw_report {
     const char *received; /* when we saw it, RFC 3339 UTC with milliseconds */
     const char *source;   /* file it came from, for scans from the command line */
     struct mw_client client;
+    struct mw_daemon_facts daemon;
     const char *helo;
+    struct mw_tls tls;
+    struct mw_auth auth;
     const char *queue_id;
     struct mw_envelope envelope;
 

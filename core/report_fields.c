@@ -25,6 +25,10 @@ static const char *const actions[] = {"none",     "accept", "tag",     "quaranti
     {                                                                                              \
         AT(member), MW_FIELD_INTEGER, MW_FIELD_ALWAYS, NULL, NULL                                  \
     }
+#define NUMBER(member)                                                                             \
+    {                                                                                              \
+        AT(member), MW_FIELD_INTEGER, 0, NULL, NULL                                                \
+    }
 #define ENUM(member, names)                                                                        \
     {                                                                                              \
         AT(member), MW_FIELD_ENUM, MW_FIELD_ALWAYS, NULL, names                                    \
@@ -97,12 +101,34 @@ static const struct mw_field attachment_fields[] = {
 static const struct mw_fields attachment_table = TABLE(mw_attachment, attachment_fields);
 
 #define HERE mw_client
-static const struct mw_field client_fields[] = {TEXT(name), TEXT(address)};
+static const struct mw_field client_fields[] = {TEXT(name), TEXT(address), TEXT(ptr), NUMBER(port)};
 #undef HERE
 static const struct mw_fields client_table = TABLE(mw_client, client_fields);
 
+#define HERE mw_daemon_facts
+static const struct mw_field daemon_fields[] = {TEXT(name), TEXT(address), NUMBER(port)};
+#undef HERE
+static const struct mw_fields daemon_table = TABLE(mw_daemon_facts, daemon_fields);
+
+#define HERE mw_tls
+static const struct mw_field tls_fields[] = {TEXT(version), TEXT(cipher), NUMBER(cipher_bits),
+                                             TEXT(cert_subject), TEXT(cert_issuer)};
+#undef HERE
+static const struct mw_fields tls_table = TABLE(mw_tls, tls_fields);
+
+#define HERE mw_auth
+static const struct mw_field auth_fields[] = {TEXT(name), TEXT(type), TEXT(author)};
+#undef HERE
+static const struct mw_fields auth_table = TABLE(mw_auth, auth_fields);
+
+#define HERE mw_rcpt
+static const struct mw_field recipient_fields[] = {TEXT(address), TEXTS(arguments)};
+#undef HERE
+static const struct mw_fields recipient_table = TABLE(mw_rcpt, recipient_fields);
+
 #define HERE mw_envelope
-static const struct mw_field envelope_fields[] = {TEXT(from), TEXTS(to)};
+static const struct mw_field envelope_fields[] = {TEXT(from), TEXTS(from_arguments), TEXTS(to),
+                                                  LIST(to_arguments, recipient_table, 0)};
 #undef HERE
 static const struct mw_fields envelope_table = TABLE(mw_envelope, envelope_fields);
 
@@ -127,7 +153,10 @@ static const struct mw_field report_fields[] = {
     TEXT(received),
     TEXT(source),
     OBJECT(client, client_table),
+    OBJECT(daemon, daemon_table),
     TEXT(helo),
+    OBJECT(tls, tls_table),
+    OBJECT(auth, auth_table),
     TEXT(queue_id),
     OBJECT(envelope, envelope_table),
     {AT(headers), MW_FIELD_HEADERS, MW_FIELD_ALWAYS, NULL, NULL},

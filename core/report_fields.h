@@ -9,7 +9,7 @@
 enum mw_field_kind {
     MW_FIELD_TEXT,    /* const char *, left out when NULL */
     MW_FIELD_TEXTS,   /* struct mw_texts */
-    MW_FIELD_INTEGER, /* int64_t */
+    MW_FIELD_INTEGER, /* int64_t, empty when 0 */
     MW_FIELD_ENUM,    /* int-sized enum, by name */
     MW_FIELD_OBJECT,  /* a struct with its own table, left out when empty */
     MW_FIELD_LIST,    /* MW_LIST of structs with their own table */

@@ -120,6 +120,8 @@ static bool is_empty(const struct mw_field *field, const void *member)
     case MW_FIELD_NUMBERS:
     case MW_FIELD_HEADERS:
         return list_at(member).count == 0;
+    case MW_FIELD_INTEGER:
+        return *(const int64_t *)member == 0;
     case MW_FIELD_ENUM:
         return *(const unsigned *)member == 0;
     default:

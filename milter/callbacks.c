@@ -11,6 +11,7 @@
 #include "milter/verdict.h"
 #include "parsers/parse.h"
 
+enum { MOST_PORT = 65535, MOST_BITS = 65536 };
 enum { PROGRESS_US = 10000000, NUDGE_MS = 20, NUDGE_MOST_MS = 2000 };
 
 /* Set once, before libmilter has threads: it gives callbacks no pointer of ours. */
@@ -37,9 +38,10 @@ static void ask_for_macros(SMFICTX *context)
         int stage;
         const char *names;
     } wanted[] = {
-        {SMFIM_CONNECT, "{daemon_name}"},
-        {SMFIM_HELO, "{tls_version} {cipher}"},
-        {SMFIM_ENVFROM, "{auth_authen} {auth_type}"},
+        {SMFIM_CONNECT, "{client_ptr} {daemon_name} {daemon_addr} {daemon_port}"},
+        {SMFIM_HELO, "{tls_version}"}, /* not used: see on_mail */
+        {SMFIM_ENVFROM, "{auth_authen} {auth_type} {auth_author} {tls_version} {cipher} "
+                        "{cipher_bits} {cert_subject} {cert_issuer}"},
         {SMFIM_ENVRCPT, "{rcpt_addr}"}, /* not used: the least there can be */
         {SMFIM_EOM, "i"},
     };
@@ -80,6 +82,15 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     return SMFIS_CONTINUE;
 }
 
+static int64_t port_of(const _SOCK_ADDR *address)
+{
+    if (address && address->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)address)->sin_port);
+    if (address && address->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)address)->sin6_port);
+    return 0;
+}
+
 static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
 {
     struct mw_session *session = session_of(context);
@@ -94,7 +105,11 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
         return SMFIS_NOREPLY;
     mw_session_set(session, MW_CLIENT_NAME, name);
     mw_session_set(session, MW_CLIENT_ADDRESS, shown);
-    mw_session_set(session, MW_CLIENT_DAEMON, macro(context, "{daemon_name}"));
+    session->client_port = port_of(address);
+    mw_session_set(session, MW_CLIENT_PTR, macro(context, "{client_ptr}"));
+    mw_session_set(session, MW_CLIENT_DAEMON_NAME, macro(context, "{daemon_name}"));
+    mw_session_set(session, MW_CLIENT_DAEMON_ADDRESS, macro(context, "{daemon_addr}"));
+    session->daemon_port = mw_session_number(macro(context, "{daemon_port}"), MOST_PORT);
     return SMFIS_NOREPLY;
 }
 
@@ -102,8 +117,6 @@ static sfsistat on_helo(SMFICTX *context, char *name)
 {
     struct mw_session *session = session_of(context);
     mw_session_set(session, MW_CLIENT_HELO, name);
-    mw_session_set(session, MW_CLIENT_TLS_VERSION, macro(context, "{tls_version}"));
-    mw_session_set(session, MW_CLIENT_TLS_CIPHER, macro(context, "{cipher}"));
     return SMFIS_NOREPLY;
 }
 
@@ -114,6 +127,27 @@ static void end_message(struct mw_session *session)
     mw_session_end_message(session);
     atomic_fetch_sub(&the_daemon->counters.messages_open, 1);
     mw_daemon_leave(the_daemon);
+}
+
+/*
+ * TLS is asked for here and not at HELO, as clients need not greet (again): a server that
+ * chooses itself what it tells says it at HELO, and libmilter still knows it here.
+ */
+static void take_login(SMFICTX *context, struct mw_message *message)
+{
+    struct mw_arena *arena = message->arena;
+    message->tls = (struct mw_tls){
+        .version = mw_session_text(arena, macro(context, "{tls_version}")),
+        .cipher = mw_session_text(arena, macro(context, "{cipher}")),
+        .cipher_bits = mw_session_number(macro(context, "{cipher_bits}"), MOST_BITS),
+        .cert_subject = mw_session_text(arena, macro(context, "{cert_subject}")),
+        .cert_issuer = mw_session_text(arena, macro(context, "{cert_issuer}")),
+    };
+    message->auth = (struct mw_auth){
+        .name = mw_session_text(arena, macro(context, "{auth_authen}")),
+        .type = mw_session_text(arena, macro(context, "{auth_type}")),
+        .author = mw_session_text(arena, macro(context, "{auth_author}")),
+    };
 }
 
 static sfsistat on_mail(SMFICTX *context, char **arguments)
@@ -127,8 +161,7 @@ static sfsistat on_mail(SMFICTX *context, char **arguments)
                                                   &the_daemon->admission, arguments);
     atomic_fetch_add(&the_daemon->counters.messages, 1);
     mw_id_next(the_daemon->ids, message->id);
-    message->auth_name = mw_session_text(message->arena, macro(context, "{auth_authen}"));
-    message->auth_type = mw_session_text(message->arena, macro(context, "{auth_type}"));
+    take_login(context, message);
     return SMFIS_NOREPLY;
 }
 

@@ -235,6 +235,17 @@ static bool size_fits(const struct mw_config_when *when, int64_t size)
            (when->size_below == 0 || bytes < when->size_below);
 }
 
+static bool connection_fits(const struct mw_config_when *when,
+                            const struct mw_match_networks *clients, const struct mw_report *report)
+{
+    return maybe_fits(when->authenticated, report->auth.name != NULL) &&
+           maybe_fits(when->tls, report->tls.version != NULL) &&
+           mw_match_networks_have(clients, report->client.address) &&
+           list_fits(&when->client_name, text_fits, report->client.name) &&
+           list_fits(&when->login, text_fits, report->auth.name) &&
+           list_fits(&when->daemon, text_fits, report->daemon.name);
+}
+
 bool mw_match_message_fits(const struct mw_config_when *when,
                            const struct mw_match_networks *clients,
                            const struct mw_match_message *message)
@@ -242,12 +253,9 @@ bool mw_match_message_fits(const struct mw_config_when *when,
     const struct mw_report *report = message->facts->report;
     bool direction = when->direction == MW_ANY_DIRECTION ||
                      (when->direction == MW_OUTBOUND) == message->outbound;
-    return direction && maybe_fits(when->authenticated, message->facts->authenticated) &&
-           size_fits(when, report->size) &&
+    return direction && connection_fits(when, clients, report) && size_fits(when, report->size) &&
            list_fits(&when->verdict, name_is, mw_verdict_name(report->verdict)) &&
            list_fits(&when->failure, failure_fits, &message->failures) &&
-           mw_match_networks_have(clients, report->client.address) &&
-           list_fits(&when->client_name, text_fits, report->client.name) &&
            new_fits(&when->is_new, &report->new_values) && senders_fit(when, report) &&
            attachments_fit(when, report) && findings_fit(when, report);
 }

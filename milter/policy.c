@@ -68,7 +68,7 @@ const struct mw_config *mw_policy_config(const struct mw_policy *policy)
 
 bool mw_policy_outbound(const struct mw_policy *policy, const struct mw_policy_facts *facts)
 {
-    return facts->authenticated ||
+    return facts->report->auth.name ||
            (policy->internal.count > 0 &&
             mw_match_networks_have(&policy->internal, facts->report->client.address));
 }

@@ -22,12 +22,12 @@ void mw_policy_free(struct mw_policy *policy);
 
 const struct mw_config *mw_policy_config(const struct mw_policy *policy);
 
-/* What a decision is made from. The report's envelope, client and new_values are
- * taken as known (the daemon fills them in), the rest as what a worker said. */
+/* What a decision is made from. The report's envelope, client, daemon, tls,
+ * auth and new_values are taken as known (the daemon fills them in), the rest as what a worker
+ * said. */
 struct mw_policy_facts {
     const struct mw_report *report;
     mw_failures failures; /* beside those that the report tells of itself */
-    bool authenticated;   /* the client logged in */
 };
 
 /* A recipient that is not to get the message although others do. */

@@ -16,10 +16,10 @@
 enum mw_client_fact {
     MW_CLIENT_NAME,    /* "unknown" when it has none that is verified */
     MW_CLIENT_ADDRESS, /* without brackets; NULL for a local client */
+    MW_CLIENT_PTR,     /* {client_ptr} */
     MW_CLIENT_HELO,
-    MW_CLIENT_DAEMON, /* {daemon_name} */
-    MW_CLIENT_TLS_VERSION,
-    MW_CLIENT_TLS_CIPHER,
+    MW_CLIENT_DAEMON_NAME, /* {daemon_name} */
+    MW_CLIENT_DAEMON_ADDRESS,
     MW_CLIENT_FACTS
 };
 
@@ -34,16 +34,19 @@ struct mw_message {
     const char *from;     /* without angle brackets; "" is the null sender */
     struct mw_texts from_arguments;
     struct mw_texts to; /* without angle brackets */
-    const char *auth_name, *auth_type;
+    struct mw_rcpts to_arguments;
+    struct mw_tls tls;
+    struct mw_auth auth;
     bool smtputf8;              /* an argument of MAIL (RFC 6531) */
     struct mw_arrived *arrived; /* header fields that a reply may have to remove */
 };
 
 struct mw_session {
-    char *facts[MW_CLIENT_FACTS]; /* owned */
-    bool leading_space;           /* header values come with their leading blanks */
-    bool no_more_body;            /* what is skipped need not be sent */
-    struct mw_message *message;   /* owned; NULL between messages */
+    char *facts[MW_CLIENT_FACTS];     /* owned */
+    int64_t client_port, daemon_port; /* 0 when not known */
+    bool leading_space;               /* header values come with their leading blanks */
+    bool no_more_body;                /* what is skipped need not be sent */
+    struct mw_message *message;       /* owned; NULL between messages */
 };
 
 struct mw_session *mw_session_new(void);
@@ -51,7 +54,7 @@ struct mw_session *mw_session_new(void);
 /* Frees it with its message. NULL allowed. */
 void mw_session_free(struct mw_session *session);
 
-/* Remembers a fact; text is cleaned and cut. NULL forgets it. */
+/* Remembers a fact; text is cleaned and cut. NULL or "" forgets it. */
 void mw_session_set(struct mw_session *session, enum mw_client_fact fact, const char *text);
 
 /*
@@ -71,10 +74,14 @@ void mw_message_header(const struct mw_session *session, const char *name, const
 /* Drops the message under way, if there is one. */
 void mw_session_end_message(struct mw_session *session);
 
-/* Fills in what a report cannot know: id, received, client, helo, queue_id, envelope. */
+/* Fills in what a report cannot know: id, received, client, daemon, helo, tls, auth,
+ * queue_id, envelope. */
 void mw_session_describe(const struct mw_session *session, struct mw_report *report);
 
-/* Text from outside, valid UTF-8, one line, at most 1024 bytes; NULL gives NULL. */
+/* Text from outside, valid UTF-8, one line, at most 1024 bytes; NULL and "" give NULL. */
 const char *mw_session_text(struct mw_arena *arena, const char *text);
+
+/* A number from outside, at most this large; 0 for anything else, NULL included. */
+int64_t mw_session_number(const char *text, int64_t most);
 
 #endif

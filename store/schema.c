@@ -219,6 +219,8 @@ static void write_message(struct writing *writing)
     fact(writing, "client", report->client.address);
     fact(writing, "client_name", report->client.name);
     fact(writing, "helo", report->helo);
+    fact(writing, "tls", report->tls.version);
+    fact(writing, "login", report->auth.name);
     fact(writing, "envelope_from", envelope_from(report));
     fact(writing, "envelope_to", texts(arena, &report->envelope.to));
     fact(writing, "from", addresses(arena, &report->from));

@@ -36,6 +36,7 @@ my @rules = (
     ['action = "tag"; when: { client = "2001:db8::1/32"; };', "policy.when.client: '2001:db8::1/32' has bits set behind its prefix; say 2001:db8::/32"],
     ['action = "tag"; when: { client = "mail.example.org"; };', "policy.when.client: 'mail.example.org' is not a network such as 10.0.0.0/8 or 2001:db8::/32"],
     ['action = "tag"; when: { authenticated = "perhaps"; };', "policy.when.authenticated: 'perhaps' is none of any, true, false"],
+    ['action = "tag"; when: { tls = "TLSv1.3"; };', "policy.when.tls: 'TLSv1.3' is none of any, true, false"],
     ['action = "tag"; when: { direction = "sideways"; };', "policy.when.direction: 'sideways' is none of any, inbound, outbound"],
     ['action = "tag"; when: { size_above = "big"; };', "policy.when.size_above: 'big' is not a size such as 25m"],
     ['action = "tag"; when: { attachment_extension = ".exe"; };', "policy.when.attachment_extension: '.exe' is to be written without its dot"],
@@ -136,7 +137,7 @@ $policy =~ s/^ +# .*\n//mg;
 ($said, $status) = run('check', $policy);
 unlike($said, qr/is no option|syntax/, 'every option of the rule in the sample is one');
 $policy =~ s/= "";/= "x";/g;
-for my $option (split ' ', 'name action text reason redirect add_recipient add_header set_header subject_prefix verdict failure scanner signature severity tag attachment_name attachment_extension attachment_type new sender sender_domain from from_domain recipient recipient_domain client client_name authenticated direction size_above size_below') {
+for my $option (split ' ', 'name action text reason redirect add_recipient add_header set_header subject_prefix verdict failure scanner signature severity tag attachment_name attachment_extension attachment_type new sender sender_domain from from_domain recipient recipient_domain client client_name authenticated login tls daemon direction size_above size_below') {
     like($policy, qr/^ +$option = /m, "the sample has $option");
 }
 done_testing();

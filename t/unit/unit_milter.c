@@ -1,5 +1,6 @@
 /* What the daemon is made of, without a mail server: bytes coming in, sockets, questions. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,7 +132,8 @@ static void test_session(void)
     struct mw_session *session = mw_session_new();
     char from[] = "<ana@example.com>", size[] = "SIZE=10", utf8[] = "smtputf8",
          odd[] = "<a\xff\nb>";
-    char *arguments[] = {from, size, utf8, NULL}, *rcpt[] = {odd, NULL};
+    char notify[] = "NOTIFY=NEVER", orcpt[] = "ORCPT=\xff\n";
+    char *arguments[] = {from, size, utf8, NULL}, *rcpt[] = {odd, notify, orcpt, NULL};
     mw_session_set(session, MW_CLIENT_HELO, "one");
     mw_session_set(session, MW_CLIENT_HELO, "two");
     tap_is(session->facts[MW_CLIENT_HELO], "two", "a fact said again is the new one");
@@ -144,12 +146,47 @@ static void test_session(void)
            "a\xef\xbf\xbd\xef\xbf\xbd"
            "b",
            "odd bytes are shown as such");
+    tap_ok(message->to_arguments.count == 1 && message->to_arguments.items[0].arguments.count == 2,
+           "arguments of a recipient are known");
+    tap_is(message->to_arguments.items[0].arguments.items[1], "ORCPT=\xef\xbf\xbd\xef\xbf\xbd",
+           "... odd bytes in them are shown as such");
     mw_session_begin(session, mw_snapshot_use(snapshot), &admission, arguments);
     tap_is_number((long long)session->message->to.count, 0, "a new message has no recipients");
     mw_session_free(session);
     mw_snapshot_release(snapshot);
     mw_arena_free(arena);
     tap_is_number((long long)admission.held, 0, "a session leaves nothing behind");
+}
+
+/* Whatever is said, what is kept is bounded, and no number is invented. */
+static void test_bounds(void)
+{
+    struct mw_session *session = mw_session_new();
+    struct mw_arena *arena = mw_arena_new();
+    char *many[200], argument[] = "X", *text = malloc(5000);
+    memset(text, 'y', 4999);
+    text[4999] = '\0';
+    for (size_t i = 0; i < 199; i++)
+        many[i] = argument;
+    many[199] = NULL;
+    struct mw_error error = {0};
+    struct mw_texts mistakes = {0};
+    struct mw_snapshot *snapshot = mw_snapshot_new(mw_config_load(NULL, arena, &mistakes), &error);
+    struct mw_message *message = mw_session_begin(session, snapshot, &admission, many);
+    mw_message_recipient(message, many);
+    tap_ok(message->from_arguments.count == 64 &&
+               message->to_arguments.items[0].arguments.count == 8,
+           "no more than so many arguments are kept");
+    tap_is_number((long long)strlen(mw_session_text(arena, text)), 1024, "a long text is cut");
+    tap_ok(!mw_session_text(arena, "") && !mw_session_text(arena, NULL), "an empty fact is none");
+    tap_ok(mw_session_number("65535", 65535) == 65535 && mw_session_number("1", 1) == 1,
+           "a number within its bound is one");
+    static const char *const bad[] = {"", "65536", "-1", "12x", " 1", "99999999999999999999999999"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        tap_ok(mw_session_number(bad[i], 65535) == 0, "'%s' is no port", bad[i]);
+    mw_session_free(session);
+    mw_arena_free(arena);
+    free(text);
 }
 
 static void test_control(void)
@@ -178,6 +215,7 @@ int main(void)
     test_listen();
     test_stale();
     test_session();
+    test_bounds();
     test_control();
     return tap_done();
 }

@@ -86,6 +86,8 @@ static struct mw_report *sample(void)
     report->queue_id = "4ABC";
     report->client.address = "192.0.2.7";
     report->client.name = "mail.sender.example";
+    report->tls.version = "TLSv1.3";
+    report->daemon.name = "SMTPd";
     report->envelope.from = "Boss@Sub.Sender.example";
     add_recipient(report, "ann@here.example");
     add_from(report, "boss@elsewhere.example");
@@ -112,7 +114,8 @@ static const struct mw_decision *decide_for(const char *text, struct mw_report *
         printf("Bail out! no policy: %s\n", error.text);
         exit(2);
     }
-    struct mw_policy_facts facts = {report, failures, authenticated};
+    struct mw_policy_facts facts = {report, failures};
+    report->auth.name = authenticated ? "Ann" : NULL;
     struct mw_decision *copy = mw_arena_alloc(report->arena, sizeof *copy);
     *copy = *mw_policy_decide(policy, &facts, report->arena);
     copy->by = mw_arena_dup(report->arena, copy->by);
@@ -198,6 +201,12 @@ static const struct {
     {"authenticated = true;", false},
     {"authenticated = false;", true},
     {"authenticated = \"any\";", true},
+    {"tls = true;", true},
+    {"tls = false;", false},
+    {"daemon = \"smtp*\";", true},
+    {"daemon = \"!smtp*\";", false},
+    {"login = \"*\";", false},
+    {"login = \"!ann\";", true},
     {"direction = \"inbound\";", true},
     {"direction = \"outbound\";", false},
     {"size_above = 4999;", true},

@@ -120,7 +120,7 @@ static struct mw_report *full_report(void)
     add_address(report, &report->cc, "cc@e.example");
     report->envelope.from = "envelope@f.example";
     mw_texts_add(arena, &report->envelope.to, "recipient@g.example");
-    report->client = (struct mw_client){"mail.h.example", "192.0.2.1"};
+    report->client = (struct mw_client){.name = "mail.h.example", .address = "192.0.2.1"};
     report->helo = "helo.i.example";
     report->message_id = "id@j.example";
     struct mw_header *header = mw_list_add(arena, &report->headers, sizeof *header);

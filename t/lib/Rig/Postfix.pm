@@ -22,6 +22,7 @@ my @services = (
     'virtual unix - n n - - virtual',
     'anvil unix - - n - 1 anvil',
     'scache unix - - n - 1 scache',
+    'tlsmgr unix - - n 1000? 1 tlsmgr',
     'postlog unix-dgram n - n - 1 postlogd',
 );
 
@@ -164,7 +165,7 @@ sub send {
     $smtp->command("MAIL FROM:<$from>" . ($options{mail} ? " $options{mail}" : q{}))->response == 2
         or return $finish->();
     for my $to (@to) {
-        next if $smtp->command("RCPT TO:<$to>")->response == 2;
+        next if $smtp->command("RCPT TO:<$to>" . ($options{rcpt} ? " $options{rcpt}" : q{}))->response == 2;
         push @{ $answer{refused} }, $to;
     }
     @{ $answer{refused} || [] } < @to or return $finish->();
