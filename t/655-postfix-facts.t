@@ -113,6 +113,13 @@ is_deeply($full->{envelope}{to_arguments}, [{ address => 'bob@example.org', argu
     '... and those of RCPT');
 is($full->{decided_by}, 'policy.logged-in', 'a rule may ask for a login and for TLS');
 
+SKIP: {
+    (run(q{}, 'python3', '-c', 'import jsonschema'))[1] == 0
+        or skip 'python3-jsonschema is not installed', 1;
+    is((run(encode_json($full), 'python3', "$ENV{top_srcdir}/t/validate", "$ENV{top_srcdir}/doc/report.schema.json"))[0], "1 reports\n",
+        '... all of that is as the schema has it');
+}
+
 my $encrypted = report($postfix->send(message(), smtp => connection(tls => 1)));
 is($encrypted->{decided_by}, 'policy.encrypted', '... or for TLS without a login');
 is_deeply([@{ $encrypted->{tls} }{qw(cert_subject cert_issuer)}], [undef, undef], 'a client without a certificate has no names');
