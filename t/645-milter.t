@@ -81,7 +81,8 @@ my $result = $link->message("$header\r\nx\r\n", from => 'first@example.com', to 
     arguments => ['SIZE=1000', 'BODY=8BITMIME', 'SMTPUTF8'], macros => { '{auth_authen}' => 'ana', '{auth_type}' => 'PLAIN' }, queue_id => 'ABC1');
 my $report = report($result);
 is_deeply([@{$report}{qw(queue_id helo client)}, $report->{envelope}],
-    ['ABC1', 'mail.client.test', { name => 'client.test', address => '192.0.2.9' }, { from => 'first@example.com', to => ['one@example.org', 'two@example.org'] }],
+    ['ABC1', 'mail.client.test', { name => 'client.test', address => '192.0.2.9', port => 4711 },
+        { from => 'first@example.com', from_arguments => ['SIZE=1000', 'BODY=8BITMIME', 'SMTPUTF8'], to => ['one@example.org', 'two@example.org'] }],
     'client, helo, queue id and envelope are told');
 $link->envelope(from => 'aborted@example.com', to => ['gone@example.org']);
 $link->content("$header\r\n" . 'y' x 100_000, verbatim => 1);
