@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "t/unit/tap.h"
 #include "worker/pool.h"
 #include "worker/wire.h"
@@ -41,32 +42,35 @@ static struct mw_memfile *message_of(const char *text)
     return file;
 }
 
-/* Pids of all processes below this one. */
-static size_t descendants(pid_t root, pid_t *pids, size_t room)
+/* Pids of the processes below this one, but for those that have ended already. */
+static size_t children(pid_t root, pid_t *pids, size_t room)
 {
     size_t count = 0;
     DIR *proc = opendir("/proc");
-    for (struct dirent *entry; proc && (entry = readdir(proc));) {
-        char path[300], line[512];
-        pid_t pid = (pid_t)atoi(entry->d_name), parent = 0;
+    for (struct dirent *entry; proc && count < room && (entry = readdir(proc));) {
+        char path[300], line[512] = "";
+        pid_t pid = (pid_t)atoi(entry->d_name);
         if (pid <= 0)
             continue;
         snprintf(path, sizeof path, "/proc/%d/stat", pid);
         FILE *file = fopen(path, "re");
-        if (file && fgets(line, sizeof line, file)) {
-            const char *close = strrchr(line, ')');
-            parent = close ? (pid_t)atoi(close + 4) : 0;
-        }
+        const char *close = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+        if (close && strlen(close) > 4 && close[2] != 'Z' && close[2] != 'X' &&
+            (pid_t)atoi(close + 4) == root)
+            pids[count++] = pid;
         if (file)
             fclose(file);
-        if (parent == root && count < room) {
-            pids[count++] = pid;
-            count += descendants(pid, pids + count, room - count);
-        }
     }
     if (proc)
         closedir(proc);
     return count;
+}
+
+/* Those of the generations: below us is the nursery, and below that they are. */
+static size_t crews(pid_t *pids, size_t room)
+{
+    pid_t nursery;
+    return children(getpid(), &nursery, 1) == 1 ? children(nursery, pids, room) : 0;
 }
 
 static int open_files(void)
@@ -82,14 +86,16 @@ static int open_files(void)
 
 struct load_test {
     struct mw_pool *pool;
-    unsigned wanted; /* kills */
+    unsigned wanted;  /* kills */
+    int64_t patience; /* seconds until fewer have to do */
+    atomic_bool over;
     atomic_uint kills, asked, reports, failures, mixed;
 };
 
 static void *ask(void *argument)
 {
     struct load_test *test = argument;
-    for (unsigned i = 0; atomic_load(&test->kills) < test->wanted; i++) {
+    for (unsigned i = 0; !atomic_load(&test->over); i++) {
         atomic_fetch_add(&test->asked, 1);
         char text[256], subject[64];
         struct mw_error error = {0};
@@ -110,45 +116,85 @@ static void *ask(void *argument)
     return NULL;
 }
 
-/* Ends random workers (processes of the third generation below us) with SIGKILL. */
+static int64_t seconds(void)
+{
+    return mw_clock_us() / 1000000;
+}
+
+/* Ends random workers with SIGKILL. Many quick deaths make the next worker wait, so that
+ * on a slow machine there are not as many to end as wanted. */
 static void *murder(void *argument)
 {
     struct load_test *test = argument;
+    int64_t late = seconds() + test->patience;
     unsigned seed = 1;
-    while (atomic_load(&test->kills) < test->wanted) {
-        pid_t pids[64];
-        size_t count = descendants(getpid(), pids, 64);
-        /* nursery, crew, workers: in order of descent */
-        if (count > 2 && kill(pids[2 + (unsigned)rand_r(&seed) % (count - 2)], SIGKILL) == 0)
+    pid_t last = 0;
+    while (atomic_load(&test->kills) < test->wanted && seconds() < late) {
+        pid_t crew, pids[64];
+        size_t count = crews(&crew, 1) == 1 ? children(crew, pids, 64) : 0;
+        pid_t victim = count > 0 ? pids[(unsigned)rand_r(&seed) % count] : 0;
+        if (victim > 0 && victim != last && kill(victim, SIGKILL) == 0) {
             atomic_fetch_add(&test->kills, 1);
+            last = victim; /* it may take a while to end */
+        }
         usleep(2000);
     }
+    atomic_store(&test->over, true);
     return NULL;
+}
+
+/* Waits until older generations have gone: only one is left to look for workers in. */
+static bool wait_for_one_crew(void)
+{
+    pid_t pids[64];
+    int64_t late = seconds() + 60;
+    while (crews(pids, 64) != 1)
+        if (seconds() > late || usleep(2000) != 0)
+            return false;
+    return true;
+}
+
+/* Waits until so many deaths are known; how many are. */
+static uint64_t wait_for_deaths(struct mw_pool *pool, uint64_t wanted)
+{
+    struct mw_pool_state state;
+    int64_t late = seconds() + 60;
+    for (;;) {
+        mw_pool_get_state(pool, &state);
+        if (state.deaths >= wanted || seconds() > late)
+            return state.deaths;
+        usleep(2000);
+    }
 }
 
 static void test_killing(struct mw_pool *pool)
 {
-    struct load_test test = {.pool = pool, .wanted = 100};
-    const char *longer = getenv("MW_KILLS");
-    if (longer)
-        test.wanted = (unsigned)atoi(longer);
+    bool longer = getenv("MW_LONG") != NULL;
+    struct load_test test = {
+        .pool = pool, .wanted = longer ? 1000 : 100, .patience = longer ? 600 : 30};
     pthread_t threads[THREADS], killer;
+    struct mw_pool_state state;
     int before = open_files();
+    tap_ok(wait_for_one_crew(), "older generations end");
+    uint64_t deaths = wait_for_deaths(pool, 0);
     pthread_create(&killer, NULL, murder, &test);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, ask, &test);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     pthread_join(killer, NULL);
-    struct mw_pool_state state;
-    mw_pool_get_state(pool, &state);
-    printf("# %u reports, %u failures, %llu deaths\n", test.reports, test.failures,
-           (unsigned long long)state.deaths);
+    /* Some meet a worker that is ending in order just then. */
+    unsigned expected = test.kills / 2;
+    deaths = wait_for_deaths(pool, deaths + expected) - deaths;
+    printf("# %u reports, %u failures, %u kills, %llu deaths\n", test.reports, test.failures,
+           test.kills, (unsigned long long)deaths);
     tap_is_number(test.reports + test.failures, test.asked,
                   "while workers are killed every message gets a report or a named failure");
-    tap_ok(state.deaths >= test.wanted / 2, "workers were really killed, and that is counted");
+    tap_ok(test.kills >= 10 && deaths >= expected,
+           "workers were really killed, and that is counted");
     tap_is_number(test.mixed, 0, "no message gets another one's report");
     tap_is_number(open_files(), before, "no descriptor is left over");
+    mw_pool_get_state(pool, &state);
     tap_is_number((long long)state.busy, 0, "nothing is counted as under way any more");
 }
 
@@ -178,7 +224,7 @@ static void test_reload(struct mw_pool *pool)
 /* Generations come and go, some that cannot load, while messages are under way. */
 static void test_reload_under_way(struct mw_pool *pool)
 {
-    struct load_test test = {.pool = pool, .wanted = 1};
+    struct load_test test = {.pool = pool};
     pthread_t threads[THREADS];
     unsigned bad = 0, good = 0;
     for (int i = 0; i < THREADS; i++)
@@ -190,7 +236,7 @@ static void test_reload_under_way(struct mw_pool *pool)
         if (ftruncate(fd, 0) == 0 && (!broken || write(fd, "x", 1) == 1))
             *(mw_pool_reload(pool, &error) == 0 ? &good : &bad) += 1;
     }
-    atomic_store(&test.kills, 1);
+    atomic_store(&test.over, true);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     if (ftruncate(fd, 0) != 0)
@@ -306,7 +352,7 @@ static void test_end(struct mw_pool *pool)
 {
     pid_t pids[64];
     mw_pool_free(pool);
-    tap_is_number((long long)descendants(getpid(), pids, 64), 0,
+    tap_is_number((long long)children(getpid(), pids, 64), 0,
                   "no process is left when the pool is freed");
 }
 
