@@ -182,9 +182,14 @@ static int bind_local(int fd, const struct place *place, const struct mw_listen_
     if (result == 0) {
         mode_t before = umask(0177);
         if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-            listen(fd, BACKLOG) != 0 ||
-            (group != (gid_t)-1 && chown(place->path, (uid_t)-1, group) != 0) ||
-            chmod(place->path, mode) != 0)
+            listen(fd, BACKLOG) != 0)
+            result = mw_fail_errno(error, "cannot listen on %s", place->path);
+        else if (group != (gid_t)-1 && chown(place->path, (uid_t)-1, group) != 0)
+            result = mw_fail_errno(error,
+                                   "milter.socket_group: cannot give %s to the group %s (start as "
+                                   "root, or leave it out where systemd makes the socket)",
+                                   place->path, settings->group);
+        else if (chmod(place->path, mode) != 0)
             result = mw_fail_errno(error, "cannot listen on %s", place->path);
         umask(before);
     }
