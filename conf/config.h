@@ -26,6 +26,8 @@ struct mw_config_workers {
     const char *scratch;
     const char *keep_folder;
     unsigned keep_most;
+    bool reuse_verdicts;
+    unsigned reuse_seconds, reuse_entries;
 };
 
 /* What is done with a message, and the words of a refusal. */

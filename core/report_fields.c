@@ -96,6 +96,7 @@ static const struct mw_field attachment_fields[] = {
     LIST(findings, finding_table, MW_FIELD_ALWAYS),
     ENUM(verdict, verdicts),
     TEXT(unscanned),
+    TEXTS(reused),
 };
 #undef HERE
 static const struct mw_fields attachment_table = TABLE(mw_attachment, attachment_fields);

@@ -67,10 +67,10 @@ static json_t *workers_state(struct mw_daemon *daemon)
 {
     struct mw_pool_state pool;
     mw_pool_get_state(daemon->pool, &pool);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)pool.workers,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)pool.workers,
                      "generation", (json_int_t)pool.generation, "busy", (json_int_t)pool.busy,
                      "done", (json_int_t)pool.done, "failed", (json_int_t)pool.failed, "deaths",
-                     (json_int_t)pool.deaths);
+                     (json_int_t)pool.deaths, "reused", (json_int_t)pool.reuse.hits);
 }
 
 static json_t *status(struct mw_daemon *daemon)

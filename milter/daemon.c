@@ -157,6 +157,8 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     if (!next)
         return error->code;
     struct mw_error ignored = {0};
+    struct mw_reuse_settings reuse = mw_setup_reuse(config);
+    mw_pool_set_reuse(daemon->pool, &reuse);
     int result = mw_memory_change(daemon->memory, next, error);
     if (result == 0 && mw_pool_reload(daemon->pool, error) != 0) {
         mw_memory_change(daemon->memory, daemon->snapshot, &ignored);

@@ -8,6 +8,20 @@ static void tell(struct mw_metrics_look *look, const char *name, bool counter, d
     mw_metrics_tell(look, &metric, value);
 }
 
+static void tell_reuse(struct mw_metrics_look *look, const struct mw_reuse_state *reuse)
+{
+    tell(look, "mailwitness_reuse_hits_total", true, (double)reuse->hits,
+         "Attachments that were not scanned again, as the same came before.");
+    tell(look, "mailwitness_reuse_verifications_total", true, (double)reuse->verifications,
+         "Attachments scanned once more by a fresh worker, for reuse.");
+    tell(look, "mailwitness_reuse_kept_total", true, (double)reuse->kept,
+         "Verdicts kept for reuse.");
+    tell(look, "mailwitness_reuse_failures_total", true, (double)reuse->failures,
+         "Verdicts not kept, as the scan for it was not whole.");
+    tell(look, "mailwitness_reuse_disagreements_total", true, (double)reuse->disagreements,
+         "Verdicts not kept, as the worker before found something else.");
+}
+
 static void tell_pool(struct mw_daemon *daemon, struct mw_metrics_look *look)
 {
     struct mw_pool_state pool;
@@ -19,6 +33,7 @@ static void tell_pool(struct mw_daemon *daemon, struct mw_metrics_look *look)
          "Messages being examined or waiting for a worker.");
     tell(look, "mailwitness_worker_deaths_total", true, (double)pool.deaths,
          "Workers that died or were ended over a message.");
+    tell_reuse(look, &pool.reuse);
 }
 
 static void tell_traffic(struct mw_daemon *daemon, struct mw_metrics_look *look)

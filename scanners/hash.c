@@ -2,6 +2,7 @@
 #include "scanners/hash.h"
 
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { DIGESTS = 4, SHA256 = 2, BLOCK = 16384 };
@@ -58,19 +59,38 @@ static const char *finish(EVP_MD_CTX *context, struct mw_arena *arena)
     return text;
 }
 
-void mw_hasher_all(struct mw_hasher *hasher, struct mw_arena *arena, struct mw_bytes bytes,
-                   struct mw_digests *digests)
+/* Those wanted, cache-sized blocks through each in turn. */
+static void digest(struct mw_hasher *hasher, struct mw_bytes bytes, const bool *wanted)
 {
     for (int i = 0; i < DIGESTS; i++)
-        EVP_DigestInit_ex(hasher->contexts[i], hasher->digests[i], NULL);
+        if (wanted[i])
+            EVP_DigestInit_ex(hasher->contexts[i], hasher->digests[i], NULL);
     for (size_t at = 0; at < bytes.size; at += BLOCK) {
         struct mw_bytes block = mw_bytes_slice(bytes, at, BLOCK);
         for (int i = 0; i < DIGESTS; i++)
-            EVP_DigestUpdate(hasher->contexts[i], block.data, block.size);
+            if (wanted[i])
+                EVP_DigestUpdate(hasher->contexts[i], block.data, block.size);
     }
+}
+
+void mw_hasher_others(struct mw_hasher *hasher, struct mw_arena *arena, struct mw_bytes bytes,
+                      struct mw_digests *digests)
+{
+    static const bool others[DIGESTS] = {true, true, false, true};
+    digest(hasher, bytes, others);
     digests->md5 = finish(hasher->contexts[0], arena);
     digests->sha1 = finish(hasher->contexts[1], arena);
-    digests->sha256 = finish(hasher->contexts[2], arena);
+    digests->sha512 = finish(hasher->contexts[3], arena);
+}
+
+void mw_hasher_all(struct mw_hasher *hasher, struct mw_arena *arena, struct mw_bytes bytes,
+                   struct mw_digests *digests)
+{
+    static const bool all[DIGESTS] = {true, true, true, true};
+    digest(hasher, bytes, all);
+    digests->md5 = finish(hasher->contexts[0], arena);
+    digests->sha1 = finish(hasher->contexts[1], arena);
+    digests->sha256 = finish(hasher->contexts[SHA256], arena);
     digests->sha512 = finish(hasher->contexts[3], arena);
 }
 

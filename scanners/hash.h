@@ -27,4 +27,8 @@ void mw_hasher_all(struct mw_hasher *hasher, struct mw_arena *arena, struct mw_b
 const char *mw_hasher_sha256(struct mw_hasher *hasher, struct mw_arena *arena,
                              struct mw_bytes bytes);
 
+/* The other three, where that is there already. */
+void mw_hasher_others(struct mw_hasher *hasher, struct mw_arena *arena, struct mw_bytes bytes,
+                      struct mw_digests *digests);
+
 #endif

@@ -298,8 +298,9 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     const char *name = NULL;
     unsigned long scanned = 0;
     struct cl_scan_options options = clamav->options;
+    /* Without the part's name, so that what is found depends on its bytes alone. */
     cl_error_t code =
-        cl_scanmap_callback(map, part->filename, &name, &scanned, clamav->engine, &options, NULL);
+        cl_scanmap_callback(map, NULL, &name, &scanned, clamav->engine, &options, NULL);
     cl_fmap_close(map);
     if (code == CL_VIRUS) {
         /* Without a name it was a bound inside the part, not a signature. */
@@ -339,6 +340,7 @@ const struct mw_scanner mw_scanner_clamav = {
     .name = "clamav",
     .kinds = MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
     .judges = true,
+    .by_bytes = true,
     .fields = "none",
     .load = load,
     .scan = scan,

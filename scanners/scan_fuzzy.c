@@ -36,6 +36,11 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     return 0;
 }
 
+static void recall(const struct mw_attachment *facts, struct mw_scan_result *result)
+{
+    result->attachment->fuzzy = facts->fuzzy;
+}
+
 const struct mw_scanner mw_scanner_fuzzy = {
     .name = "fuzzy",
     .kinds = MW_SCAN_ATTACHMENT,
@@ -43,4 +48,6 @@ const struct mw_scanner mw_scanner_fuzzy = {
     .load = load,
     .scan = scan,
     .unload = unload,
+    .by_bytes = true,
+    .recall = recall,
 };

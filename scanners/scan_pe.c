@@ -365,4 +365,5 @@ const struct mw_scanner mw_scanner_pe = {
     .load = load,
     .scan = scan,
     .unload = unload,
+    .by_bytes = true,
 };

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "core/utf8.h"
+#include "scanners/known.h"
 #include "scanners/scanners.h"
 
 /* Magic looks at the beginning only. */
@@ -177,8 +178,9 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 {
     struct type_engine *type = engine;
     size_t size = part->data.size < MAGIC_BYTES ? part->data.size : MAGIC_BYTES;
-    const char *found =
-        size > 0 ? magic_buffer(type->magic, part->data.data, size) : "application/x-empty";
+    const char *found = part->known ? part->known->facts->file_type : NULL;
+    if (!found)
+        found = size > 0 ? magic_buffer(type->magic, part->data.data, size) : "application/x-empty";
     if (!found)
         return mw_fail(error, MW_ERR_INTERNAL, "libmagic: %s", magic_error(type->magic));
     result->attachment->file_type =

@@ -13,6 +13,9 @@
 /* Bounds of what one match adds to a report. */
 enum { STRINGS = 16, EXCERPT = 64, TAGS = 32, METAS = 32 };
 
+/* Bytes of a context: a longer one is not worth knowing. */
+enum { CONTEXT = 1024 };
+
 enum { FOR_ATTACHMENTS, FOR_TEXTS, FOR_MESSAGES, SETS };
 
 struct yara_engine {
@@ -204,6 +207,30 @@ static int on_event(YR_SCAN_CONTEXT *context, int event, void *data, void *user)
 }
 
 /* Seconds YARA may take: whole ones, at least one. */
+/* NAME=VALUE for each variable that rules may ask for, none of them long. */
+static const char *context(const void *engine, const struct mw_scan_part *part,
+                           struct mw_arena *arena)
+{
+    const struct yara_engine *yara = engine;
+    const struct mw_yara_rules *rules = yara->sets[FOR_ATTACHMENTS];
+    const char *all = "";
+    if (!mw_yara_rules_are_constant(rules))
+        return NULL;
+    for (size_t i = 0; i < mw_yara_variable_count; i++) {
+        const struct mw_yara_variable *variable = &mw_yara_variables[i];
+        /* An integer is the size, which the bytes have anyway. */
+        if (!mw_yara_rules_use(rules, i) || variable->type == MW_YARA_INTEGER)
+            continue;
+        const char *value = variable->type == MW_YARA_TEXT ? text_variable(part, variable->name)
+                            : part->sender_new == 1        ? "yes"
+                                                           : "no";
+        all = mw_arena_printf(arena, "%s%s=%zu:%s\n", all, variable->name, strlen(value), value);
+        if (strlen(all) > CONTEXT)
+            return NULL;
+    }
+    return all;
+}
+
 static int seconds_left(const struct yara_engine *yara, const struct mw_scan_part *part)
 {
     int64_t left_ms = yara->time_ms > 0 ? (int64_t)yara->time_ms : 3600000;
@@ -250,9 +277,11 @@ const struct mw_scanner mw_scanner_yara = {
     .name = "yara",
     .kinds = MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
     .judges = true,
+    .by_bytes = true,
     .fields = "namespace, tags, meta, strings (id, offset, length, excerpt)",
     .load = load,
     .scan = scan,
     .unload = unload,
     .describe = describe,
+    .context = context,
 };

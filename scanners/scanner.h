@@ -11,6 +11,8 @@
 /* What of a message is being scanned; a scanner names those it wants. */
 enum mw_scan_kind { MW_SCAN_ATTACHMENT = 1, MW_SCAN_TEXT = 2, MW_SCAN_MESSAGE = 4 };
 
+struct mw_known;
+
 /* One part, with what is known about it and the message it came in. Texts may
  * be NULL. Everything is borrowed for the call. */
 struct mw_scan_part {
@@ -26,6 +28,7 @@ struct mw_scan_part {
     const char *subject;
     int sender_new;      /* 1, 0, or -1 when nobody asked a filter */
     int64_t deadline_us; /* on the monotonic clock (mw_clock_us); 0: none */
+    const struct mw_known *known; /* of the same bytes from before (known.h), or NULL */
 };
 
 /* Where a scanner writes. Memory comes from the report's arena. */
@@ -53,6 +56,7 @@ struct mw_scanner {
     const char *name;
     unsigned kinds;     /* enum mw_scan_kind, or-ed */
     bool judges;        /* finding nothing means something: it knows malware */
+    bool by_bytes;      /* what it finds depends on a part's bytes, and on its context, alone */
     const char *fields; /* what its findings' details hold, for people */
 
     /*
@@ -79,6 +83,14 @@ struct mw_scanner {
 
     /* Fills in what is known. */
     void (*describe)(const void *engine, struct mw_scan_engine *facts);
+
+    /* With by_bytes: what else its findings depend on, as a short text, or NULL when that
+     * cannot be told. In arena. Without it they depend on the bytes alone. */
+    const char *(*context)(const void *engine, const struct mw_scan_part *part,
+                           struct mw_arena *arena);
+
+    /* Takes over what it had written into the part's entry beside its findings. */
+    void (*recall)(const struct mw_attachment *facts, struct mw_scan_result *result);
 };
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/suggest.h"
 #include "scanners/condition.h"
+#include "scanners/known.h"
 
 /* In the order they run: type first, as others use what it finds out. */
 static const struct mw_scanner *const registry[] = {
@@ -243,13 +244,18 @@ static void run_one(const struct place *place, struct mw_scan_part *part,
         part->file_type = result->attachment->file_type;
 }
 
+static bool wants(const struct place *place, const struct mw_scan_part *part)
+{
+    return (place->scanner->kinds & part->kind) &&
+           (!place->condition || mw_condition_holds(place->condition, part));
+}
+
 void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
                      struct mw_scan_result *result)
 {
     for (size_t i = 0; i < scanners->count; i++) {
         const struct place *place = &scanners->places[i];
-        if (!(place->scanner->kinds & part->kind) ||
-            (place->condition && !mw_condition_holds(place->condition, part)))
+        if (!wants(place, part) || mw_known_take(place->scanner, place->engine, part, result))
             continue;
         int64_t start = mw_clock_us();
         if (part->deadline_us > 0 && start > part->deadline_us) {
@@ -260,6 +266,26 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         }
         run_one(place, part, result);
         add_time(result->report, place->scanner->name, mw_clock_us() - start);
+    }
+}
+
+void mw_scanners_run_by_bytes(struct mw_scanners *scanners, struct mw_scan_part *part,
+                              struct mw_scan_result *result, struct mw_engines *engines)
+{
+    for (size_t i = 0; i < scanners->count; i++) {
+        const struct place *place = &scanners->places[i];
+        const struct mw_scanner *scanner = place->scanner;
+        struct mw_arena *arena = result->report->arena;
+        /* The type is no finding, but others depend on it. */
+        if (!wants(place, part) || (!scanner->by_bytes && scanner != &mw_scanner_type))
+            continue;
+        const char *context = mw_known_context(scanner, place->engine, part, arena);
+        run_one(place, part, result);
+        if (!context || result->skipped)
+            continue;
+        struct mw_engine *engine = mw_list_add(arena, engines, sizeof *engines->items);
+        engine->name = scanner->name;
+        engine->version = context;
     }
 }
 

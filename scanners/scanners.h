@@ -42,6 +42,14 @@ bool mw_scanners_any(const struct mw_scanners *scanners);
 void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
                      struct mw_scan_result *result);
 
+/*
+ * Runs those engines only whose findings depend on the bytes of part, an attachment, and
+ * on what can be told, each into engines with that (known.h). Whether all went well and
+ * whole is seen in result->unscanned and in the report's errors.
+ */
+void mw_scanners_run_by_bytes(struct mw_scanners *scanners, struct mw_scan_part *part,
+                              struct mw_scan_result *result, struct mw_engines *engines);
+
 /* Adds a finding unless the bound is reached (which is then recorded). Texts are
  * borrowed: they must live as long as the report. */
 struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct mw_scan_part *part,

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scanners/yara_context.h"
+
 enum { SETS = 64, FILES = 10000, INCLUDE_SIZE = 16 << 20, FOLDER_DEPTH = 16 };
 
 const struct mw_yara_variable mw_yara_variables[] = {
@@ -22,11 +24,14 @@ const struct mw_yara_variable mw_yara_variables[] = {
     {"size", MW_YARA_INTEGER},      {"sender_new", MW_YARA_BOOLEAN},
 };
 const size_t mw_yara_variable_count = sizeof mw_yara_variables / sizeof *mw_yara_variables;
+_Static_assert(sizeof mw_yara_variables / sizeof *mw_yara_variables <= MW_YARA_VARIABLES_MOST,
+               "a context has room for all variables");
 
 struct mw_yara_rules {
     YR_RULES *rules[SETS];
     YR_SCANNER *scanners[SETS];
     size_t count;
+    struct mw_yara_context context;
 };
 
 /* Loading under way. */
@@ -35,6 +40,7 @@ struct loading {
     struct mw_texts sources, compiled; /* paths */
     struct mw_texts roots;             /* of each source: the folder includes may come from */
     struct mw_texts mistakes;
+    struct mw_yara_context *context;
 };
 
 /* What YARA's callbacks are told while one file compiles. */
@@ -102,7 +108,22 @@ static const char *on_include(const char *name, const char *calling, const char 
     if (length < 0 || length >= (int)sizeof wanted || !realpath(wanted, real) ||
         strncmp(real, compiling->root, root) != 0 || real[root] != '/')
         return NULL;
-    return read_include(real);
+    char *text = read_include(real);
+    if (text)
+        mw_yara_context_read(compiling->loading->context, mw_bytes_of(text));
+    return text;
+}
+
+/* What a source's own text asks for. */
+static void note_context(struct mw_yara_context *context, FILE *file)
+{
+    char *line = NULL;
+    size_t room = 0;
+    for (ssize_t size; (size = getline(&line, &room, file)) > 0;)
+        mw_yara_context_read(context,
+                             (struct mw_bytes){(const unsigned char *)line, (size_t)size});
+    free(line);
+    rewind(file);
 }
 
 static void free_include(const char *text, void *user)
@@ -148,6 +169,7 @@ static bool add_source(YR_COMPILER *compiler, struct compiling *compiling)
                                                     compiling->file, strerror(errno)));
         return false;
     }
+    note_context(compiling->loading->context, file);
     yr_compiler_set_callback(compiler, on_message, compiling);
     yr_compiler_set_include_callback(compiler, on_include, free_include, compiling);
     int errors = yr_compiler_add_file(
@@ -249,6 +271,7 @@ static bool add_rules(struct mw_yara_rules *set, YR_RULES *rules)
         yr_rules_destroy(rules);
         return false;
     }
+    mw_yara_context_ask(&set->context, scanner);
     set->rules[set->count] = rules;
     set->scanners[set->count++] = scanner;
     return true;
@@ -276,6 +299,8 @@ static void compile_together(struct loading *loading, struct mw_yara_rules *set)
 
 static void load_compiled(struct loading *loading, struct mw_yara_rules *set)
 {
+    if (loading->compiled.count > 0)
+        mw_yara_context_all(&set->context);
     for (size_t i = 0; i < loading->compiled.count; i++) {
         YR_RULES *rules = NULL;
         int code = yr_rules_load(loading->compiled.items[i], &rules);
@@ -322,7 +347,7 @@ struct mw_yara_rules *mw_yara_rules_load(const struct mw_texts *paths, bool skip
         mw_fail_errno(error, "cannot load YARA rules");
         return NULL;
     }
-    struct loading loading = {.arena = arena};
+    struct loading loading = {.arena = arena, .context = &set->context};
     for (size_t i = 0; i < paths->count; i++)
         gather(&loading, paths->items[i], root_of(arena, paths->items[i]), 0);
     compile_together(&loading, set);
@@ -352,6 +377,16 @@ size_t mw_yara_rules_count(const struct mw_yara_rules *rules)
 YR_SCANNER *mw_yara_rules_scanner(const struct mw_yara_rules *rules, size_t index)
 {
     return rules->scanners[index];
+}
+
+bool mw_yara_rules_are_constant(const struct mw_yara_rules *rules)
+{
+    return !rules || !rules->context.varies;
+}
+
+bool mw_yara_rules_use(const struct mw_yara_rules *rules, size_t variable)
+{
+    return rules && rules->context.uses[variable];
 }
 
 size_t mw_yara_rules_total(const struct mw_yara_rules *rules)

@@ -5,6 +5,7 @@
 #ifndef MW_SCANNERS_YARA_RULES_H
 #define MW_SCANNERS_YARA_RULES_H
 
+#include <stdbool.h>
 #include <yara.h>
 
 #include "core/arena.h"
@@ -39,6 +40,12 @@ void mw_yara_rules_free(struct mw_yara_rules *rules);
 /* The scanners of a set, one for all sources and one for each compiled file. */
 size_t mw_yara_rules_count(const struct mw_yara_rules *rules);
 YR_SCANNER *mw_yara_rules_scanner(const struct mw_yara_rules *rules, size_t index);
+
+/* Whether what a set finds in a file depends on the file's bytes and on variables alone. */
+bool mw_yara_rules_are_constant(const struct mw_yara_rules *rules);
+
+/* Whether it may depend on the variable at this place of mw_yara_variables. */
+bool mw_yara_rules_use(const struct mw_yara_rules *rules, size_t variable);
 
 /* How many rules there are in all of them. */
 size_t mw_yara_rules_total(const struct mw_yara_rules *rules);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,13 +17,16 @@
 
 #include "core/clock.h"
 #include "parsers/parse.h"
+#include "worker/reuse_table.h"
 #include "worker/runner.h"
 #include "worker/scratch.h"
+#include "worker/verifier.h"
 #include "worker/wire.h"
 #include "worker/work.h"
 
 /* ORPHANED: the signal by which the kernel tells that the asking side is gone. */
 enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000, ORPHANED = SIGUSR1 };
+enum { VERIFIER_NICE = 10 };
 
 /* A place for a worker, and for what runs programs for it. */
 struct slot {
@@ -38,7 +42,9 @@ struct crew {
     struct mw_scratch *scratch;
     struct mw_runner helper; /* in a worker: its own */
     int jobs, control, signals;
+    struct mw_reuse_table *reuse; /* NULL: none; workers have its mapping from us */
     struct slot slots[MOST_WORKERS];
+    struct slot verifier;
     unsigned count;
     unsigned pause_ms; /* before the next worker is started, after quick deaths */
     uint64_t deaths;   /* of workers, but for those that ended in order */
@@ -88,7 +94,8 @@ static void forget_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-_Noreturn static void become_worker(struct crew *crew, const struct slot *slot, int helper)
+/* Confined, with what is open in fds; ends the process when it cannot be. */
+static void confine(struct crew *crew, const struct slot *slot, int *fds, unsigned count)
 {
     struct mw_error error = {0};
     struct mw_texts missing = {0};
@@ -98,10 +105,7 @@ _Noreturn static void become_worker(struct crew *crew, const struct slot *slot, 
     sandbox.scratch = slot->worker_folder;
     forget_signals();
     leave_streams();
-    int fds[] = {crew->jobs, helper};
-    unsigned count = helper >= 0 ? 2 : 1;
     keep_only(fds, count);
-    crew->helper.socket = count > 1 ? fds[1] : -1;
     if (mw_witness_start(crew->witness, slot->worker_folder, &error) != 0 ||
         (filter->reopen && filter->reopen(filter->user, &error) != 0) ||
         mw_sandbox_enter(&sandbox, arena, &missing, &error) != 0) {
@@ -109,7 +113,26 @@ _Noreturn static void become_worker(struct crew *crew, const struct slot *slot, 
         _exit(2);
     }
     mw_arena_free(arena);
+}
+
+_Noreturn static void become_worker(struct crew *crew, const struct slot *slot, int helper)
+{
+    int fds[] = {crew->jobs, helper};
+    unsigned count = helper >= 0 ? 2 : 1;
+    confine(crew, slot, fds, count);
+    crew->helper.socket = count > 1 ? fds[1] : -1;
+    mw_witness_reuse(crew->witness, crew->reuse);
     mw_work(crew->witness, &crew->settings, count > 1 ? &crew->helper : NULL, fds[0]);
+}
+
+/* It has nothing but the one file and the socket for the one answer, and gives way to
+ * who works on mail. */
+_Noreturn static void become_verifier(struct crew *crew, int file, int reply)
+{
+    int fds[] = {file, reply};
+    setpriority(PRIO_PROCESS, 0, VERIFIER_NICE);
+    confine(crew, &crew->verifier, fds, 2);
+    mw_verifier_run(crew->witness, crew->settings.witness.limits.time_ms, fds[0], fds[1]);
 }
 
 _Noreturn static void become_runner(const struct crew *crew, const struct slot *slot, int socket)
@@ -165,7 +188,30 @@ static bool has_workers(const struct crew *crew)
     for (unsigned i = 0; i < crew->count; i++)
         if (!is_free(&crew->slots[i]))
             return true;
-    return false;
+    return crew->verifier.worker != 0;
+}
+
+static void bury_verifier(struct crew *crew)
+{
+    crew->verifier.worker = 0;
+    if (crew->verifier.worker_folder)
+        mw_scratch_empty(crew->verifier.worker_folder);
+}
+
+/* One at a time: who asks for the next one wants nothing more from the last one. */
+static void start_verifier(struct crew *crew, int file, int reply)
+{
+    int status = 0;
+    if (crew->verifier.worker != 0) {
+        kill(crew->verifier.worker, SIGKILL);
+        while (waitpid(crew->verifier.worker, &status, 0) < 0 && errno == EINTR) {
+        }
+        bury_verifier(crew);
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        become_verifier(crew, file, reply);
+    crew->verifier.worker = pid > 0 ? pid : 0;
 }
 
 /* Deaths soon after the start make the next one wait, longer each time. */
@@ -187,6 +233,8 @@ static void note_death(struct crew *crew, const struct slot *slot, int status)
 
 static void bury(struct crew *crew, pid_t pid, int status)
 {
+    if (crew->verifier.worker == pid)
+        bury_verifier(crew);
     for (unsigned i = 0; i < crew->count; i++) {
         struct slot *slot = &crew->slots[i];
         if (slot->worker == pid) {
@@ -205,6 +253,8 @@ static void bury(struct crew *crew, pid_t pid, int status)
 static void end_at_once(struct crew *crew)
 {
     crew->closing = true;
+    if (crew->verifier.worker > 0)
+        kill(crew->verifier.worker, SIGKILL);
     for (unsigned i = 0; i < crew->count; i++)
         if (crew->slots[i].worker > 0)
             kill(crew->slots[i].worker, SIGKILL);
@@ -222,18 +272,33 @@ static void reap(struct crew *crew)
 }
 
 /* Only our own workers can be ended: the number is checked, not believed. */
+static void end_worker(const struct crew *crew, pid_t pid)
+{
+    bool ours = crew->verifier.worker != 0 && crew->verifier.worker == pid;
+    for (unsigned i = 0; i < crew->count; i++)
+        ours = ours || (crew->slots[i].worker != 0 && crew->slots[i].worker == pid);
+    if (ours)
+        kill(pid, SIGKILL);
+}
+
+/* What the asking side wants. It may be gone. */
 static void obey(struct crew *crew)
 {
     struct mw_wire wire = {0};
     struct mw_error error = {0};
-    int result = mw_wire_receive(crew->control, &wire, NULL, 0, -1, &error);
-    if (result != 0 && result != MW_ERR_FORMAT) {
-        crew->closing = true;
+    int fds[MW_WIRE_FDS];
+    size_t count = MW_WIRE_FDS;
+    int result = mw_wire_receive_some(crew->control, &wire, fds, &count, -1, &error);
+    if (result != 0) {
+        crew->closing = crew->closing || result != MW_ERR_FORMAT;
         return;
     }
-    for (unsigned i = 0; result == 0 && wire.kind == MW_WIRE_KILL && i < crew->count; i++)
-        if (crew->slots[i].worker != 0 && crew->slots[i].worker == wire.number)
-            kill(crew->slots[i].worker, SIGKILL);
+    if (wire.kind == MW_WIRE_VERIFY && count == 2)
+        start_verifier(crew, fds[0], fds[1]);
+    if (wire.kind == MW_WIRE_KILL)
+        end_worker(crew, wire.number);
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
 }
 
 /* Tries the sandbox in a child of its own: its text goes to missing; false when
@@ -287,6 +352,9 @@ static int make_folders(struct crew *crew, struct mw_error *error)
         if (programs && slot->worker_folder)
             slot->runner_folder = mw_scratch_folder(crew->scratch, crew->arena, name, user, error);
     }
+    if (crew->scratch && crew->reuse && error->code == 0)
+        crew->verifier.worker_folder =
+            mw_scratch_folder(crew->scratch, crew->arena, "verifier", user, error);
     return error->code;
 }
 
@@ -343,12 +411,31 @@ static void load(struct crew *crew)
     say_ready(crew, text);
 }
 
-_Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, int control)
+/* Workers finish what they have; nobody waits for what a verifier says. */
+static void close_down(struct crew *crew)
+{
+    if (crew->verifier.worker > 0)
+        kill(crew->verifier.worker, SIGKILL);
+    if (crew->jobs >= 0)
+        close(crew->jobs);
+    crew->jobs = -1;
+}
+
+/* The table, to read; without it everything is scanned. */
+static struct mw_reuse_table *open_table(int table)
+{
+    struct mw_error ignored = {0};
+    return table >= 0 ? mw_reuse_table_open(table, &ignored) : NULL;
+}
+
+_Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, int control,
+                           int table)
 {
     struct crew *crew = calloc(1, sizeof *crew);
     sigset_t children;
     if (!crew)
         _exit(1);
+    crew->reuse = open_table(table);
     crew->settings = *settings;
     crew->arena = mw_arena_new();
     crew->jobs = jobs;
@@ -372,10 +459,8 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
         poll(events, 2, crew->pause_ms > 0 ? (int)crew->pause_ms : -1);
         if (events[1].revents)
             obey(crew);
-        if (crew->closing && crew->jobs >= 0) {
-            close(crew->jobs);
-            crew->jobs = -1;
-        }
+        if (crew->closing)
+            close_down(crew);
         reap(crew);
         if (crew->pause_ms == 0 || !(events[0].revents & POLLIN))
             start_missing(crew);

@@ -44,19 +44,28 @@ static void not_scanned(struct judgement *judgement, const char *place, const ch
     mw_texts_add(report->arena, &report->unscanned, reason);
 }
 
-static void judge_attachment(struct judgement *judgement, struct mw_attachment *file)
+static struct mw_scan_part part_of(const struct judgement *judgement,
+                                   const struct mw_attachment *file)
 {
     struct mw_scan_part part = judgement->facts;
-    struct mw_scan_result result = {.report = judgement->report,
-                                    .limits = judgement->limits,
-                                    .attachment = file,
-                                    .findings = &file->findings};
     part.kind = MW_SCAN_ATTACHMENT;
     part.data = file->data;
     part.path = file->path;
     part.filename = file->filename_raw ? file->filename_raw : file->filename;
     part.extension = behind(judgement->report->arena, part.filename, '.');
     part.content_type = file->content_type;
+    return part;
+}
+
+static void judge_attachment(struct judgement *judgement, struct mw_attachment *file,
+                             const struct mw_known *known)
+{
+    struct mw_scan_part part = part_of(judgement, file);
+    struct mw_scan_result result = {.report = judgement->report,
+                                    .limits = judgement->limits,
+                                    .attachment = file,
+                                    .findings = &file->findings};
+    part.known = known;
     mw_scanners_run(judgement->scanners, &part, &result);
     file->verdict = worst(&file->findings);
     /* What no scanner that knows malware has looked at is not clean. */
@@ -124,22 +133,46 @@ static void note_limits(struct judgement *judgement)
             }
 }
 
-void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw)
+/* A judgement that writes to report, with the facts of the message asked about. */
+static struct judgement start(const struct mw_judge *judge, const struct mw_report *asked,
+                              struct mw_report *report)
 {
     struct judgement judgement = {
         .scanners = judge->scanners, .limits = judge->limits, .report = report};
-    judgement.facts.sender = report->from.count > 0 ? report->from.items[0].address : NULL;
+    judgement.facts.sender = asked->from.count > 0 ? asked->from.items[0].address : NULL;
     judgement.facts.sender_domain = behind(report->arena, judgement.facts.sender, '@');
-    judgement.facts.subject = report->subject;
+    judgement.facts.subject = asked->subject;
     judgement.facts.sender_new = judge->sender_new;
     judgement.facts.deadline_us = judge->deadline_us;
+    return judgement;
+}
+
+void mw_judge_by_bytes(const struct mw_judge *judge, const struct mw_report *asked,
+                       const struct mw_attachment *file, struct mw_report *report)
+{
+    struct judgement judgement = start(judge, asked, report);
+    struct mw_scan_part part = part_of(&judgement, file);
+    struct mw_attachment *answer = &report->attachments.items[0];
+    struct mw_scan_result result = {.report = report,
+                                    .limits = judge->limits,
+                                    .attachment = answer,
+                                    .findings = &answer->findings};
+    mw_scanners_run_by_bytes(judge->scanners, &part, &result, &report->engines);
+    if (result.unscanned)
+        not_scanned(&judgement, file->path, result.unscanned);
+}
+
+void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw)
+{
+    struct judgement judgement = start(judge, report, report);
     if (!mw_scanners_any(judge->scanners)) {
         judgement.without = MW_NO_SCANNER;
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
     mw_scanners_engines(judge->scanners, report->arena, &report->engines);
     for (size_t i = 0; i < report->attachments.count; i++)
-        judge_attachment(&judgement, &report->attachments.items[i]);
+        judge_attachment(&judgement, &report->attachments.items[i],
+                         judge->known ? judge->known[i] : NULL);
     judge_texts(&judgement);
     judge_bytes(&judgement, MW_SCAN_MESSAGE, NULL, "message/rfc822", raw);
     note_limits(&judgement);

@@ -5,6 +5,7 @@
 #define MW_WORKER_JUDGE_H
 
 #include "core/report.h"
+#include "scanners/known.h"
 #include "scanners/scanners.h"
 
 /* Why all of a message is unscanned when there is nothing to scan with. */
@@ -15,6 +16,8 @@ struct mw_judge {
     const struct mw_limits *limits;
     int sender_new;      /* 1, 0, or -1 when nobody knows */
     int64_t deadline_us; /* on the monotonic clock, 0 for none */
+    /* What is known of each attachment's bytes from before, or NULL; NULL: of none. */
+    const struct mw_known *const *known;
 };
 
 /*
@@ -25,5 +28,13 @@ struct mw_judge {
  * unscanned.
  */
 void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw);
+
+/*
+ * Scans file, an attachment of asked, by the engines whose findings depend on its bytes
+ * (mw_scanners_run_by_bytes), as if for asked, into the only attachment of report and its
+ * engines; what went wrong is in its errors and unscanned.
+ */
+void mw_judge_by_bytes(const struct mw_judge *judge, const struct mw_report *asked,
+                       const struct mw_attachment *file, struct mw_report *report);
 
 #endif

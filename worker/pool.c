@@ -32,6 +32,7 @@ struct generation {
     unsigned users;            /* examinations under way, and one while it is the current one */
     uint64_t deaths;           /* of its workers, as far as it could tell us */
     char warnings[MW_WIRE_TEXT], engines[MW_WIRE_TEXT];
+    struct mw_reuse *reuse; /* NULL: nothing is reused */
 };
 
 struct mw_pool {
@@ -40,6 +41,7 @@ struct mw_pool {
     int nursery_socket;
     pthread_mutex_t lock; /* guards all below */
     pthread_mutex_t reloading;
+    struct mw_verify *verify;
     struct generation *current;
     struct mw_pool_state state;
 };
@@ -91,15 +93,16 @@ _Noreturn static void run_nursery(const struct mw_pool_settings *settings, int s
     for (;;) {
         struct mw_wire wire = {0};
         struct mw_error error = {0};
-        int fds[2];
-        if (mw_wire_receive(socket, &wire, fds, 2, -1, &error) != 0)
+        int fds[MW_WIRE_FDS];
+        size_t count = MW_WIRE_FDS;
+        if (mw_wire_receive_some(socket, &wire, fds, &count, -1, &error) != 0 || count < 2)
             break;
         if (fork() == 0) {
             close(socket);
-            mw_crew_run(&settings->crew, fds[0], fds[1]);
+            mw_crew_run(&settings->crew, fds[0], fds[1], count > 2 ? fds[2] : -1);
         }
-        close(fds[0]);
-        close(fds[1]);
+        for (size_t i = 0; i < count; i++)
+            close(fds[i]);
     }
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
     }
@@ -127,15 +130,17 @@ static void drop(struct generation *generation)
 {
     close(generation->jobs);
     close(generation->control);
+    mw_reuse_release(generation->reuse);
     free(generation);
 }
 
 /* Asks for a crew and waits until it has loaded. */
-static int await_ready(struct mw_pool *pool, struct generation *generation, const int *fds,
+static int await_ready(struct mw_pool *pool, struct generation *generation, const int *ends,
                        struct mw_error *error)
 {
     struct mw_wire wire = {.kind = MW_WIRE_LOAD};
-    int sent = mw_wire_send(pool->nursery_socket, &wire, fds, 2, error);
+    const int fds[] = {ends[0], ends[1], generation->reuse ? mw_reuse_fd(generation->reuse) : -1};
+    int sent = mw_wire_send(pool->nursery_socket, &wire, fds, generation->reuse ? 3 : 2, error);
     close(fds[0]);
     close(fds[1]);
     if (sent != 0 || mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
@@ -150,7 +155,21 @@ static int await_ready(struct mw_pool *pool, struct generation *generation, cons
     generation->workers = (unsigned)wire.number;
     generation->time_ms = (unsigned)wire.flags;
     memcpy(generation->warnings, wire.text, sizeof wire.text);
-    return 0;
+    return generation->reuse ? mw_reuse_serve(generation->reuse, generation->control,
+                                              generation->time_ms, error)
+                             : 0;
+}
+
+/* Verdicts to be reused, where that is wanted; without them everything is scanned. */
+static struct mw_reuse *new_reuse(const struct mw_pool *pool)
+{
+    struct mw_error error = {0};
+    if (!pool->settings.reuse.enabled)
+        return NULL;
+    struct mw_reuse *reuse = mw_reuse_new(&pool->settings.reuse, &error);
+    if (!reuse)
+        notice(pool, true, error.text);
+    return reuse;
 }
 
 static struct generation *start_generation(struct mw_pool *pool, struct mw_error *error)
@@ -172,6 +191,7 @@ static struct generation *start_generation(struct mw_pool *pool, struct mw_error
     generation->jobs = jobs[0];
     generation->control = control[0];
     generation->users = 1;
+    generation->reuse = new_reuse(pool);
     const int fds[2] = {jobs[1], control[1]};
     if (await_ready(pool, generation, fds, error) == 0)
         return generation;
@@ -361,6 +381,8 @@ struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_
     struct mw_report *report =
         sent == 0 ? await_report(pool, generation, ends[0], wait, error) : NULL;
     close(ends[0]);
+    if (report && generation->reuse)
+        mw_verify_note(pool->verify, generation->reuse, report);
     give_back(pool, generation, report != NULL);
     if (!report && sent == 0 && error->code != MW_ERR_BUSY)
         note_message(pool, message, error);
@@ -410,7 +432,10 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
     pool->nursery_socket = -1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->reloading, NULL);
-    if (start_nursery(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
+    pool->verify = mw_verify_new(settings->notice, settings->notice_user);
+    if (!pool->verify)
+        mw_fail_errno(error, "cannot start workers");
+    else if (start_nursery(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
         return pool;
     mw_pool_free(pool);
     return NULL;
@@ -435,6 +460,7 @@ void mw_pool_free(struct mw_pool *pool)
 {
     if (!pool)
         return;
+    mw_verify_free(pool->verify);
     if (pool->current)
         drop(pool->current);
     if (pool->nursery_socket >= 0)
@@ -444,6 +470,13 @@ void mw_pool_free(struct mw_pool *pool)
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->reloading);
     free(pool);
+}
+
+void mw_pool_set_reuse(struct mw_pool *pool, const struct mw_reuse_settings *reuse)
+{
+    pthread_mutex_lock(&pool->reloading);
+    pool->settings.reuse = *reuse;
+    pthread_mutex_unlock(&pool->reloading);
 }
 
 bool mw_pool_is_lost(const struct mw_pool *pool)
@@ -480,4 +513,5 @@ void mw_pool_get_state(struct mw_pool *pool, struct mw_pool_state *state)
     *state = pool->state;
     release(generation);
     pthread_mutex_unlock(&pool->lock);
+    mw_verify_get_state(pool->verify, &state->reuse);
 }

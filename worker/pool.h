@@ -8,6 +8,7 @@
 
 #include "core/memfile.h"
 #include "worker/crew.h"
+#include "worker/verify.h"
 
 struct mw_pool_settings {
     struct mw_crew_settings crew;
@@ -17,6 +18,7 @@ struct mw_pool_settings {
      * NULL: they are not kept. */
     const char *keep_folder;
     unsigned keep_most;
+    struct mw_reuse_settings reuse; /* of verdicts about files that come again */
     /* Something for the log: a worker died, a generation came. Called from any
      * thread; may be NULL. */
     void (*notice)(void *user, bool bad, const char *text);
@@ -31,6 +33,7 @@ struct mw_pool_state {
     uint64_t generation; /* counted from 1 */
     uint64_t busy;       /* messages under way */
     uint64_t done, failed, deaths;
+    struct mw_reuse_state reuse;
 };
 
 struct mw_pool;
@@ -80,6 +83,9 @@ struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error 
  * tells why. Any thread; one at a time.
  */
 int mw_pool_reload(struct mw_pool *pool, struct mw_error *error);
+
+/* From the next generation on verdicts are reused so. Any thread but one that reloads. */
+void mw_pool_set_reuse(struct mw_pool *pool, const struct mw_reuse_settings *reuse);
 
 /* Whether the process that starts workers is gone: there can be no new ones, and the
  * pool is of no more use. */

@@ -75,12 +75,22 @@ static void set_crew(const struct mw_config *config, struct mw_crew_settings *cr
     crew->witness.sender_filter = sender_filter(config);
 }
 
+struct mw_reuse_settings mw_setup_reuse(const struct mw_config *config)
+{
+    return (struct mw_reuse_settings){
+        .enabled = config->workers.reuse_verdicts,
+        .seconds = config->workers.reuse_seconds,
+        .entries = config->workers.reuse_entries,
+    };
+}
+
 void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings)
 {
     mw_pool_settings_default(settings);
     set_crew(config, &settings->crew);
     settings->keep_folder = config->workers.keep_folder;
     settings->keep_most = config->workers.keep_most;
+    settings->reuse = mw_setup_reuse(config);
 }
 
 void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings *settings,

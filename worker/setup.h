@@ -17,6 +17,9 @@
  */
 void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings);
 
+/* How verdicts are reused: of what mw_setup_pool fills in, what can change later. */
+struct mw_reuse_settings mw_setup_reuse(const struct mw_config *config);
+
 /*
  * For scanning in this process: as mw_setup_pool, with somebody to run external
  * programs, whose settings go to runner and must live as long as the witness.

@@ -88,8 +88,28 @@ static int wait_for(int socket, int timeout_ms, struct mw_error *error)
     }
 }
 
+static int bad_message(const int *fds, size_t count, ssize_t size, struct mw_error *error)
+{
+    close_all(fds, count);
+    return mw_fail(error, MW_ERR_FORMAT, "a worker process sent %zd bytes and %zu descriptors",
+                   size, count);
+}
+
 int mw_wire_receive(int socket, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
                     struct mw_error *error)
+{
+    int received[MW_WIRE_FDS];
+    size_t taken = MW_WIRE_FDS;
+    int result = mw_wire_receive_some(socket, wire, received, &taken, timeout_ms, error);
+    if (result == 0 && taken != count)
+        return bad_message(received, taken, sizeof *wire, error);
+    if (result == 0 && count > 0)
+        memcpy(fds, received, count * sizeof *fds);
+    return result;
+}
+
+int mw_wire_receive_some(int socket, struct mw_wire *wire, int *fds, size_t *count, int timeout_ms,
+                         struct mw_error *error)
 {
     struct iovec data = {wire, sizeof *wire};
     union {
@@ -114,15 +134,13 @@ int mw_wire_receive(int socket, struct mw_wire *wire, int *fds, size_t count, in
         return mw_fail(error, MW_ERR_MISSING, "the worker process has ended");
     int received[MW_WIRE_FDS];
     size_t taken = take_fds(&message, received);
-    bool whole = size == (ssize_t)sizeof *wire && taken == count &&
+    bool whole = size == (ssize_t)sizeof *wire && taken <= *count &&
                  !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (!whole) {
-        close_all(received, taken);
-        return mw_fail(error, MW_ERR_FORMAT, "a worker process sent %zd bytes and %zu descriptors",
-                       size, taken);
-    }
-    if (count > 0)
-        memcpy(fds, received, count * sizeof *fds);
+    if (!whole)
+        return bad_message(received, taken, size, error);
+    if (taken > 0)
+        memcpy(fds, received, taken * sizeof *fds);
+    *count = taken;
     wire->text[MW_WIRE_TEXT - 1] = '\0';
     return 0;
 }

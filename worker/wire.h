@@ -12,18 +12,21 @@
 #include "core/memfile.h"
 #include "core/report.h"
 
-enum { MW_WIRE_FDS = 2, MW_WIRE_TEXT = 1024 };
+enum { MW_WIRE_FDS = 3, MW_WIRE_TEXT = 1024 };
 
 enum mw_wire_kind {
     MW_WIRE_JOB = 1, /* to a worker: message and reply socket beside it */
     MW_WIRE_STARTED, /* from it: who has the job */
     MW_WIRE_RESULT,  /* from it: result file beside it */
-    MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it */
+    MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it, and where
+                      * verdicts are reused their table */
     MW_WIRE_READY,   /* from a generation: number is how many workers it has, flags how
                       * many ms a message may take, text its warnings, a line each */
     MW_WIRE_FAILED,  /* from it: text tells why it could not load */
     MW_WIRE_KILL,    /* to it: number is the worker to end */
     MW_WIRE_ENGINES, /* before that: text has its engines as a JSON list */
+    MW_WIRE_VERIFY,  /* to a generation: a file for a verifier (verifier.h) and a reply socket
+                      * beside it */
     MW_WIRE_RUN,     /* to a runner: number is the program, flags has a count above and the ms
                       * it may take below, text its facts, each with a NUL; the part beside it */
     MW_WIRE_RAN,     /* from it: number is the exit code or signal, flags the same count and how
@@ -50,6 +53,10 @@ int mw_wire_send(int socket, const struct mw_wire *wire, const int *fds, size_t 
  */
 int mw_wire_receive(int socket, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
                     struct mw_error *error);
+
+/* The same with up to *count descriptors; *count is how many there were. */
+int mw_wire_receive_some(int socket, struct mw_wire *wire, int *fds, size_t *count, int timeout_ms,
+                         struct mw_error *error);
 
 /* The report and the bytes of its attachments as one sealed memory file. */
 struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error *error);

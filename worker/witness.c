@@ -15,6 +15,7 @@
 #include "parsers/tnef.h"
 #include "scanners/hash.h"
 #include "worker/judge.h"
+#include "worker/reuse_entry.h"
 
 enum { FILENAME_LIMIT = 255 };
 
@@ -26,7 +27,10 @@ struct mw_witness {
     struct mw_indicator *indicator;
     struct mw_scanners *scanners;
     struct mw_sender_filter sender_filter;
+    const struct mw_reuse_table *reuse; /* NULL: there is none */
 };
+
+MW_LIST_TYPE(known_files, const struct mw_known *);
 
 /* One message under way. */
 struct examination {
@@ -34,6 +38,7 @@ struct examination {
     struct mw_report *report;
     struct mw_parse parse;
     struct mw_part *root;
+    struct known_files known; /* of each attachment, or NULL */
 };
 
 struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
@@ -90,6 +95,11 @@ int mw_witness_start(struct mw_witness *witness, const char *folder, struct mw_e
     return mw_scanners_start(witness->scanners, folder, error);
 }
 
+void mw_witness_reuse(struct mw_witness *witness, const struct mw_reuse_table *table)
+{
+    witness->reuse = table;
+}
+
 /* What rules are told about the sender: 1, 0, or -1 when nobody knows. */
 static int ask_sender(const struct mw_witness *witness, const struct mw_report *report)
 {
@@ -118,6 +128,40 @@ static void add_encrypted(struct examination *work, const struct mw_part *part,
     found->path = part->path;
 }
 
+static void set_digests(struct mw_attachment *file, const struct mw_digests *digests)
+{
+    file->md5 = digests->md5;
+    file->sha1 = digests->sha1;
+    file->sha256 = digests->sha256;
+    file->sha512 = digests->sha512;
+}
+
+/* SHA-256 alone finds what is known, which has the others. */
+static void add_digests(struct examination *work, struct mw_attachment *file)
+{
+    const struct mw_witness *witness = work->witness;
+    struct mw_arena *arena = work->report->arena;
+    const struct mw_known **known =
+        mw_list_add(arena, &work->known, sizeof(const struct mw_known *));
+    struct mw_digests digests;
+    if (!witness->reuse || file->data.size < MW_REUSE_LEAST) {
+        mw_hasher_all(witness->hasher, arena, file->data, &digests);
+        set_digests(file, &digests);
+        return;
+    }
+    digests.sha256 = mw_hasher_sha256(witness->hasher, arena, file->data);
+    *known = mw_reuse_find(witness->reuse, arena, digests.sha256);
+    if (*known) {
+        const struct mw_attachment *facts = (*known)->facts;
+        digests.md5 = facts->md5;
+        digests.sha1 = facts->sha1;
+        digests.sha512 = facts->sha512;
+    } else {
+        mw_hasher_others(witness->hasher, arena, file->data, &digests);
+    }
+    set_digests(file, &digests);
+}
+
 static void add_attachment(struct examination *work, const struct mw_part *part)
 {
     struct mw_report *report = work->report;
@@ -142,12 +186,7 @@ static void add_attachment(struct examination *work, const struct mw_part *part)
     file->verdict = MW_UNSCANNED;
     if (part->encrypted)
         add_encrypted(work, part, file);
-    struct mw_digests digests;
-    mw_hasher_all(work->witness->hasher, report->arena, part->data, &digests);
-    file->md5 = digests.md5;
-    file->sha1 = digests.sha1;
-    file->sha256 = digests.sha256;
-    file->sha512 = digests.sha512;
+    add_digests(work, file);
 }
 
 /* Whether the part belongs to the message itself, not to one attached to it. */
@@ -283,6 +322,27 @@ static void hash_message(struct examination *work, struct mw_bytes raw)
     work->report->size = (int64_t)raw.size;
 }
 
+struct mw_report *mw_witness_verify(struct mw_witness *witness, const struct mw_report *asked)
+{
+    struct mw_report *report = mw_report_new();
+    const struct mw_attachment *file = &asked->attachments.items[0];
+    struct mw_attachment *answer =
+        mw_list_add(report->arena, &report->attachments, sizeof *answer);
+    struct mw_digests digests;
+    mw_hasher_all(witness->hasher, report->arena, file->data, &digests);
+    set_digests(answer, &digests);
+    int64_t time_ms = witness->limits.time_ms;
+    answer->size = (int64_t)file->data.size;
+    answer->data = file->data;
+    const struct mw_judge judge = {
+        .scanners = witness->scanners,
+        .limits = &witness->limits,
+        .sender_new = -1,
+        .deadline_us = time_ms > 0 ? mw_clock_us() + time_ms * 1000 : 0};
+    mw_judge_by_bytes(&judge, asked, file, report);
+    return report;
+}
+
 struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes raw)
 {
     struct mw_report *report = mw_report_new();
@@ -312,7 +372,8 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     const struct mw_judge judge = {.scanners = witness->scanners,
                                    .limits = &witness->limits,
                                    .sender_new = ask_sender(witness, report),
-                                   .deadline_us = work.parse.deadline_us};
+                                   .deadline_us = work.parse.deadline_us,
+                                   .known = work.known.items};
     mw_judge(&judge, report, raw);
     add_timing(report, "scan_us", scan_start);
     add_timing(report, "total_us", start);

@@ -46,6 +46,20 @@ const char *mw_witness_engines(const struct mw_witness *witness, struct mw_arena
  * temporary files. */
 int mw_witness_start(struct mw_witness *witness, const char *folder, struct mw_error *error);
 
+/* From now on what table knows of a file (reuse_entry.h) is taken instead of scanning it;
+ * borrowed, NULL for none. */
+struct mw_reuse_table;
+void mw_witness_reuse(struct mw_witness *witness, const struct mw_reuse_table *table);
+
+/*
+ * Scans the first attachment of asked, of which only From, subject and that attachment are
+ * read, by the engines whose findings depend on its bytes, and never asks a table. The
+ * answer, which the caller frees, has one attachment, with those findings, and those
+ * engines; it is whole when nothing stands in its errors and unscanned. Its texts may
+ * point into asked.
+ */
+struct mw_report *mw_witness_verify(struct mw_witness *witness, const struct mw_report *asked);
+
 /*
  * Reads one message (RFC 5322, or whatever arrived instead of one) and returns
  * its report, which the caller frees. Never fails: what could not be done is in

@@ -22,6 +22,12 @@ static void set_alarm(unsigned milliseconds)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+void mw_work_alarm(unsigned time_ms)
+{
+    if (time_ms > 0)
+        set_alarm(time_ms + MW_CREW_GRACE_MS);
+}
+
 static long resident_kib(void)
 {
     struct rusage usage;
@@ -69,9 +75,7 @@ static bool next_job(struct work *work, int jobs)
         return true;
     if (result != 0)
         return false;
-    /* The kernel ends a worker that takes too long, whatever hangs in it. */
-    if (time_ms > 0)
-        set_alarm(time_ms + MW_CREW_GRACE_MS);
+    mw_work_alarm(time_ms);
     struct mw_memfile *file = mw_memfile_receive(fds[0], SIZE_MAX, &error);
     if (file)
         do_job(work, file, fds[1]);

@@ -15,4 +15,8 @@
 _Noreturn void mw_work(struct mw_witness *witness, const struct mw_crew_settings *settings,
                        const struct mw_runner *helper, int jobs);
 
+/* The kernel ends the process after time_ms and MW_CREW_GRACE_MS, whatever hangs in it;
+ * 0: it does not. */
+void mw_work_alarm(unsigned time_ms);
+
 #endif

@@ -1,0 +1,413 @@
+/* verify: a queue of files, each in a memory file, and a thread that asks about them. */
+#include "worker/verify.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "worker/crew.h"
+#include "worker/sightings.h"
+#include "worker/wire.h"
+
+/* Times in ms. ROOM: bytes an answer may have beside the file's. */
+enum { QUEUE = 8, TICK = 100, START = 10000, UNBOUNDED = 600000, SPARE = 1500, ROOM = 1 << 24 };
+
+/* Larger files are scanned each time. */
+static const size_t largest = (size_t)64 << 20;
+
+/* Remembered files for each that is known. */
+enum { SIGHTINGS = 4 };
+
+struct mw_reuse {
+    atomic_uint users;
+    int64_t lasts_us;
+    struct mw_reuse_table *table; /* written by the asking thread alone */
+    int control;                  /* -1: nobody to ask yet */
+    unsigned time_ms;
+    pthread_mutex_t lock; /* guards sightings */
+    struct mw_sightings *sightings;
+};
+
+/* A file to ask about: a packed report with what a worker found in it. */
+struct question {
+    struct mw_reuse *reuse;
+    struct mw_memfile *file;
+};
+
+struct mw_verify {
+    void (*notice)(void *user, bool bad, const char *text);
+    void *user;
+    atomic_ullong hits, verifications, kept, failures, disagreements;
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t more;
+    pthread_t thread;
+    bool started;
+    struct question questions[QUEUE]; /* a ring */
+    unsigned first, count;
+};
+
+/* --- a generation's verdicts ---------------------------------------------------------- */
+
+struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct mw_error *error)
+{
+    struct mw_reuse *reuse = calloc(1, sizeof *reuse);
+    if (!reuse) {
+        mw_fail_errno(error, "cannot keep verdicts for reuse");
+        return NULL;
+    }
+    atomic_init(&reuse->users, 1);
+    reuse->control = -1;
+    reuse->lasts_us = (int64_t)settings->seconds * 1000000;
+    pthread_mutex_init(&reuse->lock, NULL);
+    reuse->table = mw_reuse_table_new(settings->entries, error);
+    if (reuse->table)
+        reuse->sightings = mw_sightings_new(settings->entries * SIGHTINGS, reuse->lasts_us);
+    if (reuse->sightings)
+        return reuse;
+    if (reuse->table)
+        mw_fail_errno(error, "cannot remember files for reuse");
+    mw_reuse_release(reuse);
+    return NULL;
+}
+
+int mw_reuse_fd(const struct mw_reuse *reuse)
+{
+    return mw_reuse_table_fd(reuse->table);
+}
+
+int mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms, struct mw_error *error)
+{
+    reuse->time_ms = time_ms;
+    reuse->control = fcntl(control, F_DUPFD_CLOEXEC, 0);
+    return reuse->control >= 0 ? 0 : mw_fail_errno(error, "cannot have files verified");
+}
+
+void mw_reuse_release(struct mw_reuse *reuse)
+{
+    if (!reuse || atomic_fetch_sub(&reuse->users, 1) > 1)
+        return;
+    if (reuse->control >= 0)
+        close(reuse->control);
+    mw_sightings_free(reuse->sightings);
+    mw_reuse_table_free(reuse->table);
+    pthread_mutex_destroy(&reuse->lock);
+    free(reuse);
+}
+
+static bool seen_again(struct mw_reuse *reuse, const unsigned char *key)
+{
+    pthread_mutex_lock(&reuse->lock);
+    bool again = mw_sightings_again(reuse->sightings, key, mw_clock_us());
+    pthread_mutex_unlock(&reuse->lock);
+    return again;
+}
+
+static void settle(struct mw_reuse *reuse, const unsigned char *key)
+{
+    pthread_mutex_lock(&reuse->lock);
+    mw_sightings_settle(reuse->sightings, key, mw_clock_us());
+    pthread_mutex_unlock(&reuse->lock);
+}
+
+/* --- asking ----------------------------------------------------------------------------- */
+
+static void tell(const struct mw_verify *verify, const char *sha256, const char *what)
+{
+    char text[sizeof((struct mw_error *)0)->text + 128];
+    if (!verify->notice)
+        return;
+    snprintf(text, sizeof text, "attachment with SHA-256 %s: %s", sha256, what);
+    verify->notice(verify->user, true, text);
+}
+
+/* As mw_wire_receive, but gives up when we are to stop. */
+static int receive(const struct mw_verify *verify, int reply, struct mw_wire *wire, int *fds,
+                   size_t count, int64_t wait_ms, struct mw_error *error)
+{
+    int64_t late_ms = mw_clock_ms() + wait_ms;
+    for (;;) {
+        int code = mw_wire_receive(reply, wire, fds, count, TICK, error);
+        if (code != MW_ERR_TIMEOUT || mw_clock_ms() >= late_ms || atomic_load(&verify->stopping))
+            return code;
+    }
+}
+
+/* A verifier's answer about the file, or NULL. */
+static struct mw_report *await(const struct mw_verify *verify, const struct question *question,
+                               int reply, struct mw_error *error)
+{
+    struct mw_wire started = {0}, result = {0};
+    const struct mw_reuse *reuse = question->reuse;
+    int64_t wait_ms =
+        reuse->time_ms > 0 ? (int64_t)reuse->time_ms + MW_CREW_GRACE_MS + SPARE : UNBOUNDED;
+    int fd;
+    if (receive(verify, reply, &started, NULL, 0, START, error) != 0)
+        return NULL;
+    int code = receive(verify, reply, &result, &fd, 1, wait_ms, error);
+    if (code == 0)
+        return mw_wire_unpack(fd, mw_memfile_size(question->file) + ROOM, error);
+    if (code == MW_ERR_TIMEOUT) {
+        struct mw_error ignored = {0};
+        struct mw_wire end = {.kind = MW_WIRE_KILL, .number = started.number};
+        mw_wire_send(reuse->control, &end, NULL, 0, &ignored);
+    }
+    return NULL;
+}
+
+static struct mw_report *ask(const struct mw_verify *verify, const struct question *question,
+                             struct mw_error *error)
+{
+    int ends[2];
+    struct mw_wire wire = {.kind = MW_WIRE_VERIFY};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        mw_fail_errno(error, "cannot ask a verifier");
+        return NULL;
+    }
+    const int fds[] = {mw_memfile_fd(question->file), ends[1]};
+    int sent = mw_wire_send(question->reuse->control, &wire, fds, 2, error);
+    close(ends[1]);
+    struct mw_report *answer = sent == 0 ? await(verify, question, ends[0], error) : NULL;
+    close(ends[0]);
+    return answer;
+}
+
+/* Nothing about the file was left out, and it is about this file. */
+static bool is_whole(const struct mw_report *answer, const struct mw_attachment *file)
+{
+    return answer->attachments.count == 1 && answer->errors.count == 0 &&
+           answer->unscanned.count == 0 && answer->engines.count > 0 &&
+           strcmp(answer->attachments.items[0].sha256, file->sha256) == 0;
+}
+
+/* The next finding of a scanner from at on. */
+static const struct mw_finding *next_of(const struct mw_findings *findings, const char *scanner,
+                                        size_t *at)
+{
+    while (*at < findings->count) {
+        const struct mw_finding *one = &findings->items[(*at)++];
+        if (one->scanner && strcmp(one->scanner, scanner) == 0)
+            return one;
+    }
+    return NULL;
+}
+
+static bool same_findings(const struct mw_findings *a, const struct mw_findings *b,
+                          const char *scanner)
+{
+    for (size_t i = 0, j = 0;;) {
+        const struct mw_finding *one = next_of(a, scanner, &i), *other = next_of(b, scanner, &j);
+        if (!one || !other)
+            return one == other;
+        if (one->severity != other->severity || !one->name || !other->name ||
+            strcmp(one->name, other->name) != 0)
+            return false;
+    }
+}
+
+/* Whether the worker that had the message found the same. */
+static bool agree(const struct mw_report *answer, const struct mw_attachment *file)
+{
+    for (size_t i = 0; i < answer->engines.count; i++)
+        if (!answer->engines.items[i].name ||
+            !same_findings(&answer->attachments.items[0].findings, &file->findings,
+                           answer->engines.items[i].name))
+            return false;
+    return true;
+}
+
+static void use(struct mw_verify *verify, struct mw_reuse *reuse, const struct mw_report *answer,
+                const struct mw_attachment *file)
+{
+    struct mw_error error = {0};
+    if (!is_whole(answer, file)) {
+        atomic_fetch_add(&verify->failures, 1);
+    } else if (!agree(answer, file)) {
+        atomic_fetch_add(&verify->disagreements, 1);
+        tell(verify, file->sha256,
+             "a fresh worker found something else in it than the one that had the message: "
+             "nothing about it is reused");
+    } else if (mw_reuse_keep(reuse->table, answer, mw_clock_us() + reuse->lasts_us, &error) != 0) {
+        atomic_fetch_add(&verify->failures, 1);
+    } else {
+        atomic_fetch_add(&verify->kept, 1);
+    }
+}
+
+static void answer(struct mw_verify *verify, const struct question *question)
+{
+    struct mw_error error = {0};
+    int own = fcntl(mw_memfile_fd(question->file), F_DUPFD_CLOEXEC, 0);
+    struct mw_report *asked = own >= 0 ? mw_wire_unpack(own, SIZE_MAX, &error) : NULL;
+    if (!asked)
+        return;
+    const struct mw_attachment *file = &asked->attachments.items[0];
+    atomic_fetch_add(&verify->verifications, 1);
+    struct mw_report *found = ask(verify, question, &error);
+    if (found) {
+        use(verify, question->reuse, found, file);
+    } else if (!atomic_load(&verify->stopping)) {
+        atomic_fetch_add(&verify->failures, 1);
+        tell(verify, file->sha256, error.text);
+    }
+    mw_report_free(found);
+    mw_report_free(asked);
+}
+
+static void forget(const struct question *question)
+{
+    mw_memfile_free(question->file);
+    mw_reuse_release(question->reuse);
+}
+
+static bool take(struct mw_verify *verify, struct question *question)
+{
+    pthread_mutex_lock(&verify->lock);
+    while (verify->count == 0 && !atomic_load(&verify->stopping))
+        pthread_cond_wait(&verify->more, &verify->lock);
+    bool any = verify->count > 0;
+    if (any) {
+        *question = verify->questions[verify->first];
+        verify->first = (verify->first + 1) % QUEUE;
+        verify->count--;
+    }
+    pthread_mutex_unlock(&verify->lock);
+    return any;
+}
+
+static void *run(void *user)
+{
+    struct mw_verify *verify = user;
+    struct question question;
+    while (take(verify, &question)) {
+        if (!atomic_load(&verify->stopping))
+            answer(verify, &question);
+        forget(&question);
+    }
+    return NULL;
+}
+
+struct mw_verify *mw_verify_new(void (*notice)(void *user, bool bad, const char *text), void *user)
+{
+    struct mw_verify *verify = calloc(1, sizeof *verify);
+    if (!verify)
+        return NULL;
+    verify->notice = notice;
+    verify->user = user;
+    pthread_mutex_init(&verify->lock, NULL);
+    pthread_cond_init(&verify->more, NULL);
+    return verify;
+}
+
+void mw_verify_free(struct mw_verify *verify)
+{
+    if (!verify)
+        return;
+    pthread_mutex_lock(&verify->lock);
+    atomic_store(&verify->stopping, true);
+    pthread_cond_signal(&verify->more);
+    pthread_mutex_unlock(&verify->lock);
+    if (verify->started)
+        pthread_join(verify->thread, NULL);
+    pthread_cond_destroy(&verify->more);
+    pthread_mutex_destroy(&verify->lock);
+    free(verify);
+}
+
+/* --- what came ---------------------------------------------------------------------------- */
+
+/* What a verifier is told, and what it is to be compared with. */
+static struct mw_memfile *write_question(const struct mw_report *report,
+                                         const struct mw_attachment *file)
+{
+    struct mw_error ignored = {0};
+    struct mw_report *asked = mw_report_new();
+    asked->from = report->from;
+    asked->subject = report->subject;
+    struct mw_attachment *copy = mw_list_add(asked->arena, &asked->attachments, sizeof *copy);
+    *copy = *file;
+    copy->headers = (struct mw_headers){0};
+    struct mw_memfile *packed = mw_wire_pack(asked, &ignored);
+    mw_report_free(asked);
+    return packed;
+}
+
+static bool has_room(struct mw_verify *verify)
+{
+    pthread_mutex_lock(&verify->lock);
+    bool room = verify->count < QUEUE;
+    pthread_mutex_unlock(&verify->lock);
+    return room;
+}
+
+/* Takes the question's parts; false when there is no room for it. */
+static bool put(struct mw_verify *verify, struct question question)
+{
+    pthread_mutex_lock(&verify->lock);
+    if (!verify->started && verify->count < QUEUE)
+        verify->started = pthread_create(&verify->thread, NULL, run, verify) == 0;
+    bool good = verify->started && verify->count < QUEUE;
+    if (good) {
+        verify->questions[(verify->first + verify->count++) % QUEUE] = question;
+        pthread_cond_signal(&verify->more);
+    }
+    pthread_mutex_unlock(&verify->lock);
+    if (!good)
+        forget(&question);
+    return good;
+}
+
+/* A problem of the file's own: what was found may not be all. */
+static bool has_problem(const struct mw_report *report, const struct mw_attachment *file)
+{
+    for (size_t i = 0; i < report->errors.count; i++) {
+        const char *place = report->errors.items[i].place;
+        if (place && file->path && strcmp(place, file->path) == 0)
+            return true;
+    }
+    return file->unscanned || report->engines.count == 0;
+}
+
+static void consider(struct mw_verify *verify, struct mw_reuse *reuse,
+                     const struct mw_report *report, const struct mw_attachment *file)
+{
+    unsigned char key[MW_REUSE_KEY];
+    if (file->reused.count > 0) {
+        atomic_fetch_add(&verify->hits, 1);
+        return;
+    }
+    if (file->data.size < MW_REUSE_LEAST || file->data.size > largest ||
+        has_problem(report, file) || !mw_reuse_key(file->sha256, key) || !seen_again(reuse, key) ||
+        !has_room(verify))
+        return;
+    struct question question = {reuse, write_question(report, file)};
+    if (!question.file)
+        return;
+    atomic_fetch_add(&reuse->users, 1);
+    if (put(verify, question))
+        settle(reuse, key);
+}
+
+void mw_verify_note(struct mw_verify *verify, struct mw_reuse *reuse,
+                    const struct mw_report *report)
+{
+    for (size_t i = 0; i < report->attachments.count; i++)
+        consider(verify, reuse, report, &report->attachments.items[i]);
+}
+
+void mw_verify_get_state(struct mw_verify *verify, struct mw_reuse_state *state)
+{
+    *state = (struct mw_reuse_state){
+        .hits = atomic_load(&verify->hits),
+        .verifications = atomic_load(&verify->verifications),
+        .kept = atomic_load(&verify->kept),
+        .failures = atomic_load(&verify->failures),
+        .disagreements = atomic_load(&verify->disagreements),
+    };
+}
