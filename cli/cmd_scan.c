@@ -9,10 +9,10 @@
 
 #include "cli/command.h"
 #include "cli/configured.h"
+#include "cli/errand.h"
 #include "cli/extract.h"
 #include "cli/input.h"
 #include "cli/keep.h"
-#include "cli/lanes.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
 #include "core/clock.h"
@@ -72,8 +72,7 @@ struct scan {
     const struct mw_command *command;
     struct options options;
     struct mw_witness *witness; /* in this process, or */
-    struct mw_pool *pool;       /* in workers, */
-    struct mw_lanes *lanes;     /* asked by as many threads */
+    struct mw_errands *errands; /* in workers */
     struct mw_id_source *ids;
     FILE *out; /* standard output as the command was given it */
     struct mw_printer printer;
@@ -282,14 +281,6 @@ static void failed(void *user, const struct mw_error *error)
     scan->status = mw_command_fail(scan->command, "%s", error->text);
 }
 
-/* A message on its way through a worker. */
-struct errand {
-    struct mw_memfile *message;
-    struct mw_report *report;
-    struct mw_error error; /* why there is none */
-    char source[];
-};
-
 static int print(struct scan *scan, const struct mw_report *report, struct mw_error *error)
 {
     clear_progress(scan);
@@ -321,69 +312,30 @@ static int finish_report(struct scan *scan, struct mw_report *report, const char
     return 1;
 }
 
-/* In a lane: has a worker examine the errand's message. */
-static void run_errand(void *user, void *item)
+/* A message that no worker could read is told as such. */
+static int end_errand(void *user, struct mw_errand *errand)
 {
     struct scan *scan = user;
-    struct errand *errand = item;
-    errand->report = mw_pool_examine(scan->pool, errand->message, &errand->error);
-}
-
-/* Back in order: a message that no worker could read is told as such. */
-static int end_errand(void *user, void *item)
-{
-    struct scan *scan = user;
-    struct errand *errand = item;
-    struct mw_bytes raw = {0};
-    struct mw_error error = {0};
-    if (!errand->report) {
-        mw_memfile_map(errand->message, &raw, &error);
-        errand->report = mw_pool_unexamined(raw, &errand->error);
-        mw_fail(&error, errand->error.code, "%s: %s", errand->source, errand->error.text);
-        failed(scan, &error);
+    struct mw_report *report = errand->report;
+    errand->report = NULL;
+    if (!report) {
+        struct mw_bytes raw = {0};
+        struct mw_error ignored = {0};
+        if (errand->message)
+            mw_memfile_map(errand->message, &raw, &ignored);
+        report = mw_pool_unexamined(raw, &errand->error);
+        failed(scan, &errand->error);
     }
-    int result = finish_report(scan, errand->report, errand->source);
-    mw_memfile_free(errand->message);
-    free(errand);
-    return result;
-}
-
-static int send_errand(struct scan *scan, struct mw_bytes raw, const char *source)
-{
-    struct mw_error error = {0};
-    size_t size = strlen(source) + 1;
-    struct errand *errand = calloc(1, sizeof *errand + size);
-    if (!errand)
-        abort();
-    memcpy(errand->source, source, size);
-    errand->message = mw_memfile_new("mailwitness-message", &error);
-    if (errand->message && mw_memfile_append(errand->message, raw, SIZE_MAX, &error) == 0 &&
-        mw_memfile_seal(errand->message, &error) == 0)
-        return mw_lanes_add(scan->lanes, errand);
-    mw_memfile_free(errand->message);
-    free(errand);
-    failed(scan, &error);
-    return 0;
+    return finish_report(scan, report, errand->source);
 }
 
 /* Stops the walk (by returning 1) only when nothing more can be written. */
 static int scan_message(void *user, struct mw_bytes raw, const char *source)
 {
     struct scan *scan = user;
-    if (scan->lanes)
-        return send_errand(scan, raw, source);
+    if (scan->errands)
+        return mw_errands_send(scan->errands, raw, source);
     return finish_report(scan, mw_witness_examine(scan->witness, raw), source);
-}
-
-static int start_workers(struct scan *scan, struct mw_error *error)
-{
-    const struct mw_lanes_work work = {scan, run_errand, end_errand};
-    const struct mw_pool_settings *settings = &scan->options.pool;
-    scan->pool = mw_pool_new(settings, error);
-    if (!scan->pool)
-        return error->code;
-    scan->lanes = mw_lanes_new(settings->crew.workers, &work, error);
-    return scan->lanes ? 0 : error->code;
 }
 
 static void print_warnings(char *text)
@@ -410,10 +362,12 @@ static int start_engines(struct scan *scan, struct mw_error *error)
 {
     if (scan->options.in_process)
         return start_in_process(scan, error);
+    const struct mw_errands_work work = {scan, end_errand};
     mw_setup_pool(scan->options.config, &scan->options.pool);
-    if (start_workers(scan, error) != 0)
+    scan->errands = mw_errands_new(&scan->options.pool, &work, error);
+    if (!scan->errands)
         return error->code;
-    print_warnings(mw_pool_warnings(scan->pool));
+    print_warnings(mw_errands_warnings(scan->errands));
     return 0;
 }
 
@@ -479,8 +433,7 @@ static void release(struct scan *scan)
     mw_extract_free(scan->extract);
     mw_keep_free(scan->keep);
     mw_id_source_free(scan->ids);
-    mw_lanes_free(scan->lanes);
-    mw_pool_free(scan->pool);
+    mw_errands_free(scan->errands);
     mw_witness_free(scan->witness);
     mw_config_free(scan->options.config);
 }
@@ -516,8 +469,8 @@ static int run(const struct mw_command *command, int argc, char **argv)
         return mw_command_fail(command, "%s", error.text);
     }
     walk_all(&scan, argc - optind, argv + optind);
-    if (scan.lanes)
-        mw_lanes_finish(scan.lanes);
+    if (scan.errands)
+        mw_errands_finish(scan.errands);
     clear_progress(&scan);
     if (scan.printer.end && scan.printer.end(scan.printer.state, &error) != 0)
         failed(&scan, &error);

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/errand.h"
 #include "cli/input.h"
-#include "cli/lanes.h"
 #include "cli/values.h"
 #include "core/clock.h"
 #include "worker/setup.h"
@@ -21,8 +21,8 @@ struct mw_teach {
     struct mw_teach_settings settings;
     char *const *inputs;
     int count;
-    struct mw_pool *pool;
-    struct mw_lanes *lanes;
+    struct mw_pool_settings pool;
+    struct mw_errands *errands; /* NULL: no input is mail */
     struct mw_filter *filter;
     struct mw_teach_sum sum;
     struct mw_error trouble; /* the filter's last one */
@@ -104,20 +104,6 @@ static void take_list(struct mw_teach *teach, const char *path)
 
 /* --- mail ------------------------------------------------------------------------------ */
 
-struct errand {
-    struct mw_memfile *message;
-    struct mw_report *report;
-    struct mw_error error;
-    char source[];
-};
-
-static void run_errand(void *user, void *item)
-{
-    struct mw_teach *teach = user;
-    struct errand *errand = item;
-    errand->report = mw_pool_examine(teach->pool, errand->message, &errand->error);
-}
-
 static void end_report(struct mw_teach *teach, struct mw_report *report)
 {
     struct mw_texts values = {0};
@@ -128,20 +114,13 @@ static void end_report(struct mw_teach *teach, struct mw_report *report)
     show(teach);
 }
 
-static int end_errand(void *user, void *item)
+static int end_errand(void *user, struct mw_errand *errand)
 {
     struct mw_teach *teach = user;
-    struct errand *errand = item;
-    if (errand->report) {
+    if (errand->report)
         end_report(teach, errand->report);
-    } else {
-        struct mw_error error = {0};
-        mw_fail(&error, errand->error.code, "%s: %s", errand->source, errand->error.text);
-        teach->settings.failed(teach->settings.user, &error);
-    }
-    mw_report_free(errand->report);
-    mw_memfile_free(errand->message);
-    free(errand);
+    else
+        teach->settings.failed(teach->settings.user, &errand->error);
     return 0;
 }
 
@@ -160,22 +139,9 @@ static struct mw_bytes head_of(struct mw_bytes raw)
 static int take_message(void *user, struct mw_bytes raw, const char *source)
 {
     struct mw_teach *teach = user;
-    struct mw_error error = {0};
-    size_t size = strlen(source) + 1;
-    struct errand *errand = calloc(1, sizeof *errand + size);
-    if (!errand)
-        abort();
-    memcpy(errand->source, source, size);
     if (!mw_source_needs_body(&teach->settings.source))
         raw = head_of(raw);
-    errand->message = mw_memfile_new("mailwitness-message", &error);
-    if (errand->message && mw_memfile_append(errand->message, raw, SIZE_MAX, &error) == 0 &&
-        mw_memfile_seal(errand->message, &error) == 0)
-        return mw_lanes_add(teach->lanes, errand);
-    teach->settings.failed(teach->settings.user, &error);
-    mw_memfile_free(errand->message);
-    free(errand);
-    return 0;
+    return mw_errands_send(teach->errands, raw, source);
 }
 
 static void mail_failed(void *user, const struct mw_error *error)
@@ -211,13 +177,11 @@ static bool is_mail(const struct mw_teach *teach, const char *path)
 
 static int start_workers(struct mw_teach *teach, struct mw_error *error)
 {
-    const struct mw_lanes_work work = {teach, run_errand, end_errand};
-    struct mw_pool_settings settings;
+    const struct mw_errands_work work = {teach, end_errand};
     teach->settings.config->scan = (struct mw_scan_settings){0};
-    mw_setup_pool(teach->settings.config, &settings);
-    teach->pool = mw_pool_new(&settings, error);
-    teach->lanes = teach->pool ? mw_lanes_new(settings.crew.workers, &work, error) : NULL;
-    return teach->lanes ? 0 : error->code;
+    mw_setup_pool(teach->settings.config, &teach->pool);
+    teach->errands = mw_errands_new(&teach->pool, &work, error);
+    return teach->errands ? 0 : error->code;
 }
 
 struct mw_teach *mw_teach_new(const struct mw_teach_settings *settings, char *const *inputs,
@@ -246,8 +210,7 @@ void mw_teach_free(struct mw_teach *teach)
     if (!teach)
         return;
     mw_arena_free(teach->arena);
-    mw_lanes_free(teach->lanes);
-    mw_pool_free(teach->pool);
+    mw_errands_free(teach->errands);
     free(teach);
 }
 
@@ -256,13 +219,13 @@ void mw_teach_run(struct mw_teach *teach, struct mw_filter *filter)
     struct mw_error error = {0};
     teach->filter = filter;
     for (int i = 0; i < teach->count; i++) {
-        if (teach->lanes && is_mail(teach, teach->inputs[i]))
+        if (teach->errands && is_mail(teach, teach->inputs[i]))
             take_mail(teach, teach->inputs[i]);
         else
             take_list(teach, teach->inputs[i]);
     }
-    if (teach->lanes)
-        mw_lanes_finish(teach->lanes);
+    if (teach->errands)
+        mw_errands_finish(teach->errands);
     if (teach->settings.progress)
         fputs("\r\033[K", stderr);
     if (teach->trouble.code != MW_OK)
