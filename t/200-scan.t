@@ -2,20 +2,13 @@
 # The command line: what `mailwitness scan` promises to people and programs.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
+use lib "$ENV{top_srcdir}/t/lib";
 use JSON::PP;
+use Scan qw(scratch write_file);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
-my $dir = tempdir(CLEANUP => 1);
-
-sub write_file {
-    my ($name, $text) = @_;
-    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
-    print {$out} $text;
-    close $out or die $!;
-    return "$dir/$name";
-}
+my $dir = scratch();
 
 # Output, errors and exit status of the program; $input goes to its stdin.
 sub run {

@@ -2,29 +2,22 @@
 # The engines, for real: ClamAV with a database of our own, YARA, libmagic, archives.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
+use lib "$ENV{top_srcdir}/t/lib";
 use IO::Compress::Gzip qw(gzip);
 use IO::Compress::Zip qw(zip $ZipError);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
+use Scan qw(scratch scan write_file);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $top = $ENV{top_srcdir};
-my $dir = tempdir(CLEANUP => 1);
+my $dir = scratch();
 my ($version) = scalar qx($mailwitness --version);
 my $yara = $version =~ /YARA/;
 my $clamav = $version =~ /ClamAV/;
 # In pieces, so that nobody's scanner stumbles over this file.
 my $eicar = join q{}, 'X5O!P%@AP[4\PZX54(P^)7CC)7}$EIC', 'AR-STANDARD-ANTIVIRUS-', 'TEST-FILE!$H+H*';
-
-sub write_file {
-    my ($name, $text) = @_;
-    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
-    print {$out} $text;
-    close $out or die $!;
-    return "$dir/$name";
-}
 
 # A message with one attachment; bytes is all of it when name is undef.
 sub message {
@@ -37,23 +30,6 @@ sub message {
         . "Content-Type: text/plain; charset=utf-8\n\n" . ($more{text} || 'see attachment')
         . "\n--edge\nContent-Type: $type" . ($name ? "; name=\"$name\"" : q{})
         . "\nContent-Disposition: attachment\nContent-Transfer-Encoding: $coding\n\n$body\n--edge--\n";
-}
-
-# The report of one message, its exit status, what was said on standard error.
-sub scan {
-    my ($message, @options) = @_;
-    my $file = write_file('message.eml', $message);
-    my $pid = open my $out, '-|';
-    if (!$pid) {
-        open STDERR, '>', "$dir/errors" or die $!;
-        exec $mailwitness, 'scan', '--jsonl', @options, $file or die $!;
-    }
-    my $text = do { local $/; <$out> };
-    close $out;
-    my $status = $? >> 8;
-    open my $in, '<', "$dir/errors" or die $!;
-    my $errors = do { local $/; <$in> } // q{};
-    return (scalar(eval { decode_json($text // q{}) }), $status, $errors);
 }
 
 sub findings {

@@ -2,39 +2,25 @@
 # scan --config: what a configuration says about limits, scanners and workers holds.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
-use JSON::PP;
+use lib "$ENV{top_srcdir}/t/lib";
+use Scan qw(scratch write_file scan_with);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
-my $dir = tempdir(CLEANUP => 1);
+my $dir = scratch();
 my $yara = scalar(qx($mailwitness --version)) =~ /YARA/;
 
-sub write_file {
-    my ($name, $text) = @_;
-    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
-    print {$out} $text;
-    close $out or die $!;
-    return "$dir/$name";
-}
+my $text = "From: a\@example.com\nX-A: 1\nX-B: 2\nX-C: 3\n"
+    . "Content-Type: application/octet-stream; name=a.bin\n\nneedle\n";
+my $mail = write_file('mail.eml', $text);
 
-my $mail = write_file('mail.eml', "From: a\@example.com\nX-A: 1\nX-B: 2\nX-C: 3\n"
-    . "Content-Type: application/octet-stream; name=a.bin\n\nneedle\n");
+# Of the one message.
+sub scan { my ($config, @options) = @_; return scan_with($config, $text, @options) }
 
-# The report, the exit status, and what was said on standard error.
-sub scan {
-    my ($config, @options) = @_;
-    my $file = write_file('test.conf', $config);
-    my $out = qx($mailwitness scan --jsonl --config $file @options $mail 2>$dir/errors);
-    my $status = $? >> 8;
-    open my $in, '<', "$dir/errors" or die $!;
-    my $errors = do { local $/; <$in> } // q{};
-    return (scalar(eval { decode_json($out) }), $status, $errors);
-}
 
 my ($report, $status, $errors) = scan('limits: { header_count = 2; };');
 ok((grep { $_->{name} eq 'limit.header_count' } @{ $report->{errors} }), 'a limit of the file holds');
-($report) = scan('limits: { header_count = 2; };', '--limit header_count=100');
+($report) = scan('limits: { header_count = 2; };', '--limit', 'header_count=100');
 ok(!(grep { $_->{name} eq 'limit.header_count' } @{ $report->{errors} }), 'one on the command line wins');
 ($report) = scan('scan: { types = false; };');
 ok(!exists $report->{attachments}[0]{file_type}, 'a scanner can be left out');
@@ -55,7 +41,7 @@ SKIP: {
     ($report, $status) = scan($rules);
     is("$report->{attachments}[0]{findings}[0]{name} $report->{verdict} $status", 'one malicious 1',
         'rules and their severity come from the file');
-    ($report) = scan($rules, "--rules $two");
+    ($report) = scan($rules, '--rules', $two);
     is_deeply([map { $_->{name} } @{ $report->{attachments}[0]{findings} }], ['two'],
         'rules on the command line take the place of those in the file');
     is($report->{verdict}, 'malicious', '... and the rest of the file still holds');

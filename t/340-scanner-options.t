@@ -2,25 +2,17 @@
 # What the configuration can ask of scanners: order, conditions, bounds, severities.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
+use lib "$ENV{top_srcdir}/t/lib";
 use IO::Compress::Zip qw(zip $ZipError);
-use JSON::PP;
 use MIME::Base64 qw(encode_base64);
+use Scan qw(scratch write_file scan_with);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $top = $ENV{top_srcdir};
-my $dir = tempdir(CLEANUP => 1);
+my $dir = scratch();
 my ($version) = scalar qx($mailwitness --version);
 my ($yara, $clamav) = ($version =~ /YARA/, $version =~ /ClamAV/);
-
-sub write_file {
-    my ($name, $text) = @_;
-    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
-    print {$out} $text;
-    close $out or die $!;
-    return "$dir/$name";
-}
 
 sub message {
     my ($bytes, $name, $type, $text) = @_;
@@ -28,17 +20,6 @@ sub message {
         . 'Content-Type: text/plain' . "\n\n" . ($text || 'text') . "\n--edge\nContent-Type: "
         . ($type || 'application/octet-stream') . "; name=\"$name\"\nContent-Disposition: attachment\n"
         . "Content-Transfer-Encoding: base64\n\n" . encode_base64($bytes) . "--edge--\n";
-}
-
-# The report of one message under a configuration, exit status, standard error.
-sub scan {
-    my ($config, $message) = @_;
-    my ($file, $mail) = (write_file('test.conf', $config), write_file('mail.eml', $message));
-    my $out = qx($mailwitness scan --jsonl --jobs 1 --config $file $mail 2>$dir/errors);
-    my $status = $? >> 8;
-    open my $in, '<', "$dir/errors" or die $!;
-    my $errors = do { local $/; <$in> } // q{};
-    return (scalar(eval { decode_json($out) }), $status, $errors);
 }
 
 sub findings {
@@ -49,14 +30,14 @@ sub findings {
 sub found { my ($report, $name) = @_; return scalar grep { $_ eq $name } findings($report) }
 sub problem { my ($report, $name) = @_; return scalar grep { $_->{name} eq $name } @{ $report->{errors} } }
 
-my ($report, $status, $errors) = scan('scan: { order = ["fuzzy"]; };', message('x' x 2000, 'a.pdf.exe'));
+my ($report, $status, $errors) = scan_with('scan: { order = ["fuzzy"]; };', message('x' x 2000, 'a.pdf.exe'));
 ok(!defined $report->{attachments}[0]{file_type} && defined $report->{attachments}[0]{fuzzy},
     'only the scanners in scan.order run');
-(undef, $status, $errors) = scan('scan: { order = ["type", "yarra"]; };', message('x', 'a'));
+(undef, $status, $errors) = scan_with('scan: { order = ["type", "yarra"]; };', message('x', 'a'));
 ok($status == 2 && $errors =~ /scan[.]order: 'yarra' is no scanner; did you mean 'yara'/, 'an unknown one is named');
-(undef, $status, $errors) = scan('scan: { order = ["type", "type"]; };', message('x', 'a'));
+(undef, $status, $errors) = scan_with('scan: { order = ["type", "type"]; };', message('x', 'a'));
 ok($status == 2 && $errors =~ /'type' stands there twice/, 'so is one that stands there twice');
-(undef, $status, $errors) = scan('condition: { clamv: { size_max = 1; }; };', message('x', 'a'));
+(undef, $status, $errors) = scan_with('condition: { clamv: { size_max = 1; }; };', message('x', 'a'));
 ok($status == 2 && $errors =~ /condition: 'clamv' is no scanner/, 'so is a condition for none');
 
 SKIP: {
@@ -67,20 +48,20 @@ SKIP: {
         ['names = ["*.PDF"]', 'a.pdf', 'b.txt', 'name'],
         ['skip_names = ["*.txt"]', 'a.pdf', 'b.txt', 'name not wanted'],
     ) {
-        ($report) = scan(sprintf($config, "$case->[0];"), message('needle', $case->[1]));
+        ($report) = scan_with(sprintf($config, "$case->[0];"), message('needle', $case->[1]));
         ok(found($report, 'yara:found'), "a condition on the $case->[3] lets a part through");
-        ($report) = scan(sprintf($config, "$case->[0];"), message('needle', $case->[2]));
+        ($report) = scan_with(sprintf($config, "$case->[0];"), message('needle', $case->[2]));
         ok(!found($report, 'yara:found'), '... and holds others back');
     }
     is("$report->{verdict} $report->{attachments}[0]{unscanned}", 'unscanned no scanner looks at such parts',
         'what no scanner looks at is not called clean');
-    ($report) = scan(sprintf($config, 'types = ["text/*"];'), message('needle', 'a'));
+    ($report) = scan_with(sprintf($config, 'types = ["text/*"];'), message('needle', 'a'));
     ok(found($report, 'yara:found'), 'a condition on types looks at the detected type');
-    ($report) = scan(sprintf($config, 'skip_types = ["text/*"];'), message('needle', 'a'));
+    ($report) = scan_with(sprintf($config, 'skip_types = ["text/*"];'), message('needle', 'a'));
     ok(!found($report, 'yara:found'), '... as one on types not wanted');
-    ($report) = scan(sprintf($config, 'size_min = 7;'), message('needle', 'a'));
+    ($report) = scan_with(sprintf($config, 'size_min = 7;'), message('needle', 'a'));
     ok(!found($report, 'yara:found'), 'a part that is too small is left out');
-    ($report) = scan(sprintf($config, 'size_max = 5;'), message('needle', 'a'));
+    ($report) = scan_with(sprintf($config, 'size_max = 5;'), message('needle', 'a'));
     ok(!found($report, 'yara:found'), 'so is one that is too large');
     my ($engine) = grep { $_->{name} eq 'yara' } @{ $report->{engines} };
     ok($engine->{version} =~ /^\d+[.]/ && $engine->{signatures} == 1, 'the report tells version and number of rules');
@@ -97,22 +78,22 @@ SKIP: {
 
     my $day = 86400;
     utime time - 30 * $day, time - 30 * $day, glob "$dir/db/*";
-    ($report, $status, $errors) = scan(sprintf($config, q{}, q{}), message('x', 'a'));
+    ($report, $status, $errors) = scan_with(sprintf($config, q{}, q{}), message('x', 'a'));
     my ($engine) = grep { $_->{name} eq 'clamav' } @{ $report->{engines} };
     ok($engine->{version} && $engine->{signatures} > 0, 'the report tells the version of ClamAV and its signatures');
     like($engine->{date}, qr/^\d{4}-\d\d-\d\dT/, '... and when its database was made');
     like($errors, qr/database .* is 30 days old/, 'an old database is warned of');
-    (undef, undef, $errors) = scan(sprintf($config, 'max_age = 31;', q{}), message('x', 'a'));
+    (undef, undef, $errors) = scan_with(sprintf($config, 'max_age = 31;', q{}), message('x', 'a'));
     is($errors, q{}, '... from the configured age on');
 
-    ($report) = scan(sprintf($config, q{}, q{}), message('x', 'a', undef, $marker));
+    ($report) = scan_with(sprintf($config, q{}, q{}), message('x', 'a', undef, $marker));
     ok(found($report, 'clamav:Mailwitness.Test.Marker.UNOFFICIAL'), 'texts are scanned');
-    ($report) = scan(sprintf($config, 'scan_texts = false;', q{}), message('x', 'a', undef, $marker));
+    ($report) = scan_with(sprintf($config, 'scan_texts = false;', q{}), message('x', 'a', undef, $marker));
     ok(!found($report, 'clamav:Mailwitness.Test.Marker.UNOFFICIAL'), '... unless that is switched off');
     my $hidden = message('x', 'a') . "after the last part: $marker\n";
-    ($report) = scan(sprintf($config, q{}, q{}), $hidden);
+    ($report) = scan_with(sprintf($config, q{}, q{}), $hidden);
     ok(!found($report, 'clamav:Mailwitness.Test.Marker.UNOFFICIAL'), 'the raw message is not scanned');
-    ($report) = scan(sprintf($config, 'scan_message = true;', q{}), $hidden);
+    ($report) = scan_with(sprintf($config, 'scan_message = true;', q{}), $hidden);
     ok(found($report, 'clamav:Mailwitness.Test.Marker.UNOFFICIAL'), '... unless that is switched on');
 
     for my $case (
@@ -124,7 +105,7 @@ SKIP: {
     ) {
         my ($option, $name, $mail) = @{$case};
         $mail //= message(join(q{}, map { chr int rand 256 } 1 .. 3_000_000), 'a.bin');
-        ($report) = scan(sprintf($config, $option, q{}), $mail);
+        ($report) = scan_with(sprintf($config, $option, q{}), $mail);
         ok(problem($report, $name) && $report->{verdict} eq 'unscanned', "$name reached has its name, and is not clean")
             or diag(encode_json($report->{errors}), $report->{verdict}, findings($report));
     }
@@ -135,19 +116,19 @@ SKIP: {
     my $central = index $locked, "PK\1\2";
     substr $locked, $central + 8, 1, chr(1 | ord substr $locked, $central + 8, 1);
     my $name = 'Heuristics.Encrypted.Zip';
-    ($report) = scan(sprintf($config, 'heuristic_severity = "malicious";', q{}), message($locked, 'a.zip'));
+    ($report) = scan_with(sprintf($config, 'heuristic_severity = "malicious";', q{}), message($locked, 'a.zip'));
     ok(found($report, "clamav:$name") && $report->{verdict} eq 'malicious', 'Heuristics.* have the configured severity')
         or diag(join q{ }, findings($report));
-    ($report) = scan(sprintf($config, 'encrypted = false;', q{}), message($locked, 'a.zip'));
+    ($report) = scan_with(sprintf($config, 'encrypted = false;', q{}), message($locked, 'a.zip'));
     ok(!found($report, "clamav:$name"), 'a kind of heuristics can be switched off');
 
     write_file('db/pua.ndu', 'PUA.Mailwitness.Test:0:*:' . unpack('H*', 'unwanted-toolbar') . "\n");
-    ($report) = scan(sprintf($config, q{}, q{}), message('unwanted-toolbar', 'a'));
+    ($report) = scan_with(sprintf($config, q{}, q{}), message('unwanted-toolbar', 'a'));
     is(join(q{ }, grep { /^clamav/ } findings($report)), q{}, 'unwanted applications are not looked for');
-    ($report) = scan(sprintf($config, 'pua = true; pua_severity = "info";', q{}), message('unwanted-toolbar', 'a'));
+    ($report) = scan_with(sprintf($config, 'pua = true; pua_severity = "info";', q{}), message('unwanted-toolbar', 'a'));
     ok(found($report, 'clamav:PUA.Mailwitness.Test.UNOFFICIAL') && $report->{verdict} eq 'clean',
         '... unless switched on, and then with the configured severity') or diag(join q{ }, findings($report));
-    (undef, $status, $errors) = scan(sprintf($config, 'official_only = true;', q{}), message('x', 'a'));
+    (undef, $status, $errors) = scan_with(sprintf($config, 'official_only = true;', q{}), message('x', 'a'));
     ok($status == 2 && $errors =~ /cannot load the ClamAV database/, 'unsigned databases can be refused');
 }
 done_testing();

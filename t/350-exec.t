@@ -2,25 +2,16 @@
 # External programs as scanners: what they tell, how they fail, and what they cannot do.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
+use lib "$ENV{top_srcdir}/t/lib";
 use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
+use Scan qw(scratch write_file scan_with);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $top = $ENV{top_srcdir};
-my $dir = tempdir(CLEANUP => 1);
-chmod 0755, $dir;
-
-sub write_file {
-    my ($name, $text, $mode) = @_;
-    open my $out, '>:raw', "$dir/$name" or die "$name: $!";
-    print {$out} $text;
-    close $out or die $!;
-    chmod $mode, "$dir/$name" if $mode;
-    return "$dir/$name";
-}
+my $dir = scratch();
 
 sub message {
     my ($bytes, $name) = @_;
@@ -28,22 +19,11 @@ sub message {
         . "Content-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n" . encode_base64($bytes);
 }
 
-# The report of one message under a configuration, exit status, standard error.
-sub scan {
-    my ($config, $message, @options) = @_;
-    my ($file, $mail) = (write_file('test.conf', $config), write_file('mail.eml', $message));
-    my $out = qx($mailwitness scan --jsonl --jobs 1 @options --config $file $mail 2>$dir/errors);
-    my $status = $? >> 8;
-    open my $in, '<', "$dir/errors" or die $!;
-    my $errors = do { local $/; <$in> } // q{};
-    return (scalar(eval { decode_json($out) }), $status, $errors);
-}
-
 # A scan with one program, a Perl script, called tool.
 sub tool {
     my ($script, $options, $bytes, @more) = @_;
     my $path = write_file('tool', "#!/usr/bin/perl\n$script", 0755);
-    return scan("exec: { tool: { command = \"$path\"; $options }; };", message($bytes // 'some bytes', 'a.txt'), @more);
+    return scan_with("exec: { tool: { command = \"$path\"; $options }; };", message($bytes // 'some bytes', 'a.txt'), @more);
 }
 
 sub findings {
@@ -66,23 +46,23 @@ SKIP: {
     substr $pdf, $xref, 0, sprintf "xref\n0 3\n0000000000 65535 f \n%010d 00000 n \n%010d 00000 n \n", $offset1, $offset2;
     $pdf .= "startxref\n$xref\n%%EOF\n";
     my $config = qq(\@include "$top/conf/exec/exiftool.conf"\n);
-    ($report, $status) = scan($config, message($pdf, 'a.pdf'));
+    ($report, $status) = scan_with($config, message($pdf, 'a.pdf'));
     my $found = finding($report);
     is("$found->{name} $found->{severity}", 'exiftool info', 'exiftool tells facts');
     is_deeply([@{ $found->{details} }{qw(Author Title)}], ['Mallory', 'Quarterly figures'], '... about a PDF, as JSON');
     unlike(encode_json($found->{details}), qr{/(?:dev/shm|tmp)/}, '... without a path of this host');
     is($report->{verdict}, 'unscanned', '... which make nothing clean');
-    ($report) = scan($config, message($pdf, 'a.pdf'), '--no-sandbox');
+    ($report) = scan_with($config, message($pdf, 'a.pdf'), '--no-sandbox');
     is(finding($report)->{details}{Author}, 'Mallory', 'it runs without workers too');
 }
 {
     my $config = qq(\@include "$top/conf/exec/grep.conf"\n);
-    ($report, $status) = scan($config, message("hello\nthe Password is 1234\n", 'a.txt'));
+    ($report, $status) = scan_with($config, message("hello\nthe Password is 1234\n", 'a.txt'));
     my $found = finding($report);
     is("$found->{name} $found->{severity} $report->{verdict} $status", 'passwords suspicious suspicious 1',
         'a text tool judges by its exit code');
     is($found->{message}, 'passwords says: the Password is 1234', '... and its words are kept');
-    ($report, $status) = scan($config, message("hello\n", 'a.txt'));
+    ($report, $status) = scan_with($config, message("hello\n", 'a.txt'));
     is("$report->{verdict} $status", 'clean 0', '... and what it passes is clean');
 }
 
@@ -115,9 +95,9 @@ is(finding($report)->{details}{output}, 'the bytes 1', '... or as a file with it
 is(finding($report)->{details}{output}, '-x|a.txt|n=5|text/plain|1|$${nothing}', 'arguments are filled in');
 {
     my $path = write_file('tool', "#!/usr/bin/perl\nprint join q(|), \@ARGV", 0755);
-    ($report) = scan("exec: { tool: { command = \"$path\"; arguments = [\"\${filename}\"]; }; };", message('x', '--evil=1'));
+    ($report) = scan_with("exec: { tool: { command = \"$path\"; arguments = [\"\${filename}\"]; }; };", message('x', '--evil=1'));
     is(finding($report)->{details}{output}, '_--evil=1', 'a name cannot pass for an option');
-    ($report) = scan("exec: { tool: { command = \"$path\"; names = [\"*.pdf\"]; }; };", message('x', 'a.txt'));
+    ($report) = scan_with("exec: { tool: { command = \"$path\"; names = [\"*.pdf\"]; }; };", message('x', 'a.txt'));
     is(scalar(grep { $_->{scanner} eq 'exec' } findings($report)), 0, 'a condition holds it back');
 }
 ($report) = tool('print join q(|), map { "$_=$ENV{$_}" } grep { !/^(?:HOME|TMPDIR)$/ } sort keys %ENV', 'environment = ["MINE=1"];');
@@ -140,11 +120,11 @@ like(why($report), qr/exec[.]tool: ended with exit code 12: Out of memory/, 'one
 is(why($report), 'exec.tool: printed more than 65536 bytes and was ended', 'one that prints without end is ended');
 ($report) = tool('exit 0', 'command2 = 1;');
 is($report, undef, 'an unknown option is a mistake');
-(undef, $status, $errors) = scan('exec: { tool: { command = "/nowhere/tool"; }; };', message('x', 'a'));
+(undef, $status, $errors) = scan_with('exec: { tool: { command = "/nowhere/tool"; }; };', message('x', 'a'));
 ok($status == 2 && $errors =~ m{exec[.]tool: cannot run /nowhere/tool: No such file}, 'a program that is not there is named at once');
 {
     my $path = write_file('tool', "#!/nowhere/interpreter\n", 0755);
-    ($report) = scan("exec: { tool: { command = \"$path\"; }; };", message('x', 'a'));
+    ($report) = scan_with("exec: { tool: { command = \"$path\"; }; };", message('x', 'a'));
     like(why($report), qr/exec[.]tool: cannot be run: No such file/, '... or when it is tried');
 }
 

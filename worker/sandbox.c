@@ -156,57 +156,22 @@ static const int allowed[] = {
     SCMP_SYS(membarrier),
 };
 
-/* What only a process that was taken over would do: it dies at once. */
+/* What only a process that was taken over would do, beside what mw_sandbox_deny has: it dies
+ * at once. */
 static const int deadly[] = {
-    SCMP_SYS(socket),
-    SCMP_SYS(socketpair),
-    SCMP_SYS(connect),
-    SCMP_SYS(bind),
-    SCMP_SYS(listen),
-    SCMP_SYS(accept),
-    SCMP_SYS(accept4),
-    SCMP_SYS(execve),
-    SCMP_SYS(execveat),
-    SCMP_SYS(fork),
-    SCMP_SYS(vfork),
-    SCMP_SYS(clone),
-    SCMP_SYS(clone3),
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(kill),
-    SCMP_SYS(tkill),
-    SCMP_SYS(pidfd_open),
-    SCMP_SYS(pidfd_send_signal),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(mount),
-    SCMP_SYS(umount2),
-    SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),
-    SCMP_SYS(unshare),
-    SCMP_SYS(setns),
-    SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(add_key),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(setuid),
-    SCMP_SYS(setresuid),
+    SCMP_SYS(socket),   SCMP_SYS(socketpair), SCMP_SYS(connect),   SCMP_SYS(bind),
+    SCMP_SYS(listen),   SCMP_SYS(accept),     SCMP_SYS(accept4),   SCMP_SYS(execve),
+    SCMP_SYS(execveat), SCMP_SYS(fork),       SCMP_SYS(vfork),     SCMP_SYS(clone),
+    SCMP_SYS(clone3),   SCMP_SYS(setuid),     SCMP_SYS(setresuid),
 };
 
 static int add_rules(scmp_filter_ctx filter)
 {
-    int result = 0;
-    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    int result = mw_sandbox_deny(filter, SCMP_ACT_KILL_PROCESS);
     for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
         result |= seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
+        result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     /* Memory that is both written and run is how an attack goes on. */
     struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     result |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, no_exec);

@@ -87,57 +87,11 @@ int mw_sandbox_enter_runner(const struct mw_sandbox_settings *settings,
     return confine_files(&rules, error);
 }
 
-/* What no scanner of files needs. */
+/* What programs need as little, beside what mw_sandbox_deny has. A worker is not let to make these
+ * calls either: it may only what it is known to need. */
 static const int denied[] = {
-    SCMP_SYS(kill),
-    SCMP_SYS(tkill),
-    SCMP_SYS(rt_sigqueueinfo),
-    SCMP_SYS(rt_tgsigqueueinfo),
-    SCMP_SYS(pidfd_open),
-    SCMP_SYS(pidfd_send_signal),
-    SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
-    SCMP_SYS(process_madvise),
-    SCMP_SYS(kcmp),
-    SCMP_SYS(sched_setscheduler),
-    SCMP_SYS(sched_setparam),
-    SCMP_SYS(sched_setattr),
-    SCMP_SYS(setpriority),
-    SCMP_SYS(ioprio_set),
-    SCMP_SYS(mount),
-    SCMP_SYS(umount2),
-    SCMP_SYS(fsopen),
-    SCMP_SYS(fsmount),
-    SCMP_SYS(move_mount),
-    SCMP_SYS(open_tree),
-    SCMP_SYS(mount_setattr),
-    SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),
-    SCMP_SYS(unshare),
-    SCMP_SYS(setns),
-    SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open),
-    SCMP_SYS(keyctl),
-    SCMP_SYS(add_key),
-    SCMP_SYS(request_key),
-    SCMP_SYS(io_uring_setup),
-    SCMP_SYS(userfaultfd),
-    SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),
-    SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot),
-    SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),
-    SCMP_SYS(quotactl),
-    SCMP_SYS(acct),
-    SCMP_SYS(settimeofday),
-    SCMP_SYS(clock_settime),
-    SCMP_SYS(adjtimex),
-    SCMP_SYS(personality),
+    SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setattr),
+    SCMP_SYS(setpriority),        SCMP_SYS(ioprio_set),     SCMP_SYS(personality),
 };
 
 static int deny_sockets(scmp_filter_ctx filter, bool network)
@@ -159,7 +113,9 @@ static int deny_sockets(scmp_filter_ctx filter, bool network)
 static int add_rules(scmp_filter_ctx filter, const struct mw_exec_program *program)
 {
     const uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
-    int result = deny_sockets(filter, program->network);
+    int result = mw_sandbox_deny(filter, eperm);
+    if (result == 0)
+        result = deny_sockets(filter, program->network);
     for (size_t i = 0; i < sizeof denied / sizeof *denied && result == 0; i++)
         result = seccomp_rule_add(filter, eperm, denied[i], 0);
     /* abort(3) raises a signal in itself; limits are its own to lower. */

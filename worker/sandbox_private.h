@@ -17,6 +17,10 @@
 
 extern const char mw_sandbox_no_landlock[], mw_sandbox_no_seccomp[];
 
+/* Adds to a filter (scmp_filter_ctx) that system calls which nothing that reads files has a
+ * use for meet this action. 0, or a negative errno. */
+int mw_sandbox_deny(void *filter, uint32_t action);
+
 /* Becomes the user called name (NULL: nobody), when root. */
 int mw_sandbox_change_user(const char *name, struct mw_error *error);
 
