@@ -65,7 +65,8 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
     daemon->ids = mw_id_source_new();
     if (!daemon->ids)
         mw_fail_errno(error, "the system gives no random numbers");
-    if (daemon->snapshot && daemon->ids && start_pool(daemon, config, error) == 0) {
+    if (daemon->snapshot && daemon->ids && mw_memory_prepare(config, error) == 0 &&
+        start_pool(daemon, config, error) == 0) {
         apply(daemon, config);
         return daemon;
     }

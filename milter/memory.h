@@ -12,6 +12,12 @@
 
 struct mw_memory;
 
+/*
+ * Makes the files of filters that have none, so that the workers, which start before filters
+ * are opened, find them from the first message on. They are milter.user's, when root.
+ */
+int mw_memory_prepare(const struct mw_config *config, struct mw_error *error);
+
 /* Opens what snapshot's configuration names. NULL with error. log is borrowed. */
 struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *log,
                                  struct mw_error *error);

@@ -175,13 +175,13 @@ ok(wait_until(10, sub { !Rig::alive($daemon->{pid}) }), 'without the process tha
 
 # --- in the background ----------------------------------------------------------------------------
 SKIP: {
-    skip 'only root can become another user', 6 if $> != 0;
+    skip 'only root can become another user', 7 if $> != 0;
     my $place = folder();
     chmod 0777, $place;
     spew("$place/conf", <<"END");
 log: { target = "syslog"; };
 milter: { listen = "unix:$place/milter"; control = "$place/control"; user = "nobody"; pid_file = "$place/pid"; };
-filter: { };
+filter: { from: { file = "$place/from"; capacity = 1000; }; };
 workers: { count = 1; };
 END
     ($said, $status) = run(q{}, $program, '--daemon', '-c', "$place/conf");
@@ -190,6 +190,7 @@ END
     is(greeted(Rig::Milter->connect_to("$place/milter"))->message($message)->{end}, 'a', '... and it can');
     my ($user, $group) = slurp("/proc/$pid/status") =~ /^Uid:\s+(\d+).*^Gid:\s+(\d+)/ms;
     is("$user $group", join(q{ }, (getpwnam 'nobody')[2, 3]), '... to a process with the rights of milter.user');
+    is(join(q{ }, (stat "$place/from")[4, 5]), "$user $group", '... whose files of filters are its own');
     like(slurp("/proc/$pid/status"), qr/^NoNewPrivs:\s+1$/m, '... that can get no others');
     ($said, $status) = run(q{}, $program, '--daemon', '-c', "$place/conf");
     ok($status == 1 && $said =~ /listening on/, '... a second one tells why it cannot start') or diag($said);
