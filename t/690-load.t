@@ -68,16 +68,20 @@ sub spool_is_empty {
         && $daemon->metrics->{mailwitness_redis_up} });
 }
 
+# How many mails were delivered in all.
+sub removed { return scalar(() = slurp($postfix->{log}) =~ /: removed$/mg) }
+
 # Connections to Redis are opened as they are needed, and stay.
 my $load = start_load(300, "$dir/before");
 wait_until(120, sub { !alive($load) });
-my $descriptors = wait_until(10, sub { $daemon->metrics->{mailwitness_connections_open} == 0 && $daemon->descriptors });
+my @descriptors;
+wait_until(10, sub { $daemon->metrics->{mailwitness_connections_open} == 0 && (@descriptors = $daemon->descriptors) });
 
 # --- everything goes wrong ------------------------------------------------------------
 $load = start_load($messages, "$dir/first");
 my ($kills, $reloaded, $restarted, $early_memory) = (0, 0, 0, 0);
 while (alive($load)) {
-    my $removed = (() = slurp($postfix->{log}) =~ /: removed$/mg) - 300;
+    my $removed = removed() - 300;
     $early_memory ||= $daemon->memory if $removed > $messages / 4;
     my @workers = $daemon->workers;
     if (@workers && rand() < 0.6) { kill 'KILL', $workers[rand @workers]; $kills++ }
@@ -103,8 +107,8 @@ my @doubled = grep { $kept->{$_} > 1 } keys %{$kept};
 is("@missing", q{}, 'every queue id that postfix gave is in Redis');
 is("@doubled", q{}, '... once');
 unlike(slurp($postfix->{log}), qr/status=(?:bounced|deferred)/, 'nothing bounced, nothing was deferred');
-ok(wait_until(30, sub { $daemon->descriptors <= $descriptors }), 'no descriptor is left over')
-    or diag($daemon->descriptors, " now, $descriptors before");
+ok(wait_until(30, sub { $daemon->descriptors <= @descriptors }), 'no descriptor is left over')
+    or diag("now:\n", map({ "  $_\n" } $daemon->descriptors), "before:\n", map { "  $_\n" } @descriptors);
 my $zombies = grep { slurp("/proc/$_/stat") =~ /^\d+ \(.*\) Z/ } $daemon->processes;
 is($zombies, 0, 'no process is left over');
 cmp_ok($daemon->memory, '<', $early_memory * 1.5 + 32_768, 'memory stays flat')
@@ -114,8 +118,9 @@ is_deeply([grep { !/ready|generation|worker|Redis|redis|spool|id=|configuration/
 
 # --- the daemon itself is killed --------------------------------------------------------
 my $second = $messages / 3;
+my $begun = removed();
 $load = start_load($second, "$dir/second");
-sleep 1;
+wait_until(60, sub { removed() > $begun + $second / 20 });
 my @processes = $daemon->processes;
 $daemon->stop('KILL');
 sleep 0.5;
@@ -128,6 +133,7 @@ my @second = outcomes("$dir/second");
 note('daemon killed: ', counts(@second));
 is(scalar(grep { $_->[0] != 250 && int($_->[0] / 100) != 4 } @second), 0,
     'while the daemon is gone mail is put off by postfix, none refused') or diag(counts(@second));
+cmp_ok(scalar(grep { $_->[0] == 250 } @second), '<', $second, '... and it was killed in the middle');
 $load = start_load(200, "$dir/third");
 wait_until(300, sub { !alive($load) });
 my @third = outcomes("$dir/third");

@@ -135,11 +135,12 @@ sub metrics {
     return { map { /^(\w\S*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, $text };
 }
 
-# Open descriptors of the daemon itself.
+# Open descriptors of the daemon itself: how many, or in a list what each of them is.
 sub descriptors {
     my ($self) = @_;
-    opendir my $in, "/proc/$self->{pid}/fd" or return -1;
-    return scalar grep { !/^[.]/ } readdir $in;
+    my @links = map { my $number = $_; map { "$number: $_" } grep { defined } readlink "/proc/$self->{pid}/fd/$number" }
+        sort { $a <=> $b } map { m{/(\d+)$} } glob "/proc/$self->{pid}/fd/*";
+    return @links;
 }
 
 # Resident memory of the daemon itself, in KiB.
