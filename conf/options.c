@@ -130,8 +130,9 @@ const struct mw_option mw_options[] = {
          "folder in which messages that ended a worker are kept for study"),
     KIND("workers", "keep_most", MW_OPTION_COUNT, workers.keep_most, "20", 1, 1e6,
          "of them at most"),
-    BOOL("workers", "reuse_verdicts", workers.reuse_verdicts, "true",
-         "do not scan an attachment again that came twice, for as long as rules and databases stay"),
+    BOOL(
+        "workers", "reuse_verdicts", workers.reuse_verdicts, "true",
+        "do not scan an attachment again that came twice, for as long as rules and databases stay"),
     KIND("workers", "reuse_time", MW_OPTION_PERIOD, workers.reuse_seconds, "1h", 1, 604800,
          "and for at most so long after it was scanned"),
     KIND("workers", "reuse_entries", MW_OPTION_COUNT, workers.reuse_entries, "4096", 8, 1e6,

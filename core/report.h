@@ -121,9 +121,9 @@ struct mw_attachment {
     struct mw_headers headers; /* of the part: names, values, raws */
     struct mw_findings findings;
     enum mw_verdict verdict;
-    const char *unscanned; /* why, when verdict is MW_UNSCANNED */
+    const char *unscanned;  /* why, when verdict is MW_UNSCANNED */
     struct mw_texts reused; /* scanners that knew the very same bytes from before */
-    struct mw_bytes data;  /* the decoded bytes; not in the JSON */
+    struct mw_bytes data;   /* the decoded bytes; not in the JSON */
 };
 
 /* A named fact of type bool, or a named number. */

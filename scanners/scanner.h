@@ -26,8 +26,8 @@ struct mw_scan_part {
     const char *sender;        /* first From address */
     const char *sender_domain; /* lower case */
     const char *subject;
-    int sender_new;      /* 1, 0, or -1 when nobody asked a filter */
-    int64_t deadline_us; /* on the monotonic clock (mw_clock_us); 0: none */
+    int sender_new;               /* 1, 0, or -1 when nobody asked a filter */
+    int64_t deadline_us;          /* on the monotonic clock (mw_clock_us); 0: none */
     const struct mw_known *known; /* of the same bytes from before (known.h), or NULL */
 };
 

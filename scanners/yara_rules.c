@@ -120,8 +120,7 @@ static void note_context(struct mw_yara_context *context, FILE *file)
     char *line = NULL;
     size_t room = 0;
     for (ssize_t size; (size = getline(&line, &room, file)) > 0;)
-        mw_yara_context_read(context,
-                             (struct mw_bytes){(const unsigned char *)line, (size_t)size});
+        mw_yara_context_read(context, (struct mw_bytes){(const unsigned char *)line, (size_t)size});
     free(line);
     rewind(file);
 }

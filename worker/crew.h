@@ -26,9 +26,9 @@ struct mw_crew_settings {
 
 /*
  * Runs a generation in the calling process, which must have one thread and owns
- * jobs and control, and a table of verdicts to reuse (-1: none). Says MW_WIRE_READY or MW_WIRE_FAILED on control, then lives
- * until control is closed and every worker has gone (they go when jobs is closed
- * and empty). Never returns.
+ * jobs and control, and a table of verdicts to reuse (-1: none). Says MW_WIRE_READY or
+ * MW_WIRE_FAILED on control, then lives until control is closed and every worker has gone (they go
+ * when jobs is closed and empty). Never returns.
  */
 _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, int control,
                            int table);

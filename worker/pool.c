@@ -155,9 +155,9 @@ static int await_ready(struct mw_pool *pool, struct generation *generation, cons
     generation->workers = (unsigned)wire.number;
     generation->time_ms = (unsigned)wire.flags;
     memcpy(generation->warnings, wire.text, sizeof wire.text);
-    return generation->reuse ? mw_reuse_serve(generation->reuse, generation->control,
-                                              generation->time_ms, error)
-                             : 0;
+    return generation->reuse
+               ? mw_reuse_serve(generation->reuse, generation->control, generation->time_ms, error)
+               : 0;
 }
 
 /* Verdicts to be reused, where that is wanted; without them everything is scanned. */

@@ -15,9 +15,9 @@
 
 enum { WORD = sizeof(uint64_t), KEY_WORDS = MW_REUSE_KEY / WORD, WAYS = 8 };
 
+/* Linux 5.1; its header cannot be included beside fcntl.h. */
 #ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1; of linux/fcntl.h, which cannot be included here   \
-                                    */
+#define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 static const int seals = F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 

@@ -326,19 +326,17 @@ struct mw_report *mw_witness_verify(struct mw_witness *witness, const struct mw_
 {
     struct mw_report *report = mw_report_new();
     const struct mw_attachment *file = &asked->attachments.items[0];
-    struct mw_attachment *answer =
-        mw_list_add(report->arena, &report->attachments, sizeof *answer);
+    struct mw_attachment *answer = mw_list_add(report->arena, &report->attachments, sizeof *answer);
     struct mw_digests digests;
     mw_hasher_all(witness->hasher, report->arena, file->data, &digests);
     set_digests(answer, &digests);
     int64_t time_ms = witness->limits.time_ms;
     answer->size = (int64_t)file->data.size;
     answer->data = file->data;
-    const struct mw_judge judge = {
-        .scanners = witness->scanners,
-        .limits = &witness->limits,
-        .sender_new = -1,
-        .deadline_us = time_ms > 0 ? mw_clock_us() + time_ms * 1000 : 0};
+    const struct mw_judge judge = {.scanners = witness->scanners,
+                                   .limits = &witness->limits,
+                                   .sender_new = -1,
+                                   .deadline_us = time_ms > 0 ? mw_clock_us() + time_ms * 1000 : 0};
     mw_judge_by_bytes(&judge, asked, file, report);
     return report;
 }

@@ -41,7 +41,7 @@ static const char *at(const struct mw_reuse_table *table, unsigned number, int64
 static struct mw_reuse_table *reader_of(const struct mw_reuse_table *table)
 {
     struct mw_error error = {0};
-    return mw_reuse_table_open(dup(mw_reuse_table_fd(table)), &error);
+    return table ? mw_reuse_table_open(dup(mw_reuse_table_fd(table)), &error) : NULL;
 }
 
 static void test_values(void)
