@@ -226,18 +226,17 @@ static void use(struct mw_verify *verify, struct mw_reuse *reuse, const struct m
                 const struct mw_attachment *file)
 {
     struct mw_error error = {0};
-    if (!is_whole(answer, file)) {
-        atomic_fetch_add(&verify->failures, 1);
-    } else if (!agree(answer, file)) {
+    bool whole = is_whole(answer, file);
+    if (whole && !agree(answer, file)) {
         atomic_fetch_add(&verify->disagreements, 1);
         tell(verify, file->sha256,
              "a fresh worker found something else in it than the one that had the message: "
              "nothing about it is reused");
-    } else if (mw_reuse_keep(reuse->table, answer, mw_clock_us() + reuse->lasts_us, &error) != 0) {
-        atomic_fetch_add(&verify->failures, 1);
-    } else {
-        atomic_fetch_add(&verify->kept, 1);
+        return;
     }
+    int64_t expires_us = mw_clock_us() + reuse->lasts_us;
+    bool kept = whole && mw_reuse_keep(reuse->table, answer, expires_us, &error) == 0;
+    atomic_fetch_add(kept ? &verify->kept : &verify->failures, 1);
 }
 
 static void answer(struct mw_verify *verify, const struct question *question)
@@ -346,7 +345,7 @@ static bool has_room(struct mw_verify *verify)
     return room;
 }
 
-/* Takes the question's parts; false when there is no room for it. */
+/* Takes the question's file, and a reference of its own; false when there is no room. */
 static bool put(struct mw_verify *verify, struct question question)
 {
     pthread_mutex_lock(&verify->lock);
@@ -354,12 +353,11 @@ static bool put(struct mw_verify *verify, struct question question)
         verify->started = pthread_create(&verify->thread, NULL, run, verify) == 0;
     bool good = verify->started && verify->count < QUEUE;
     if (good) {
+        atomic_fetch_add(&question.reuse->users, 1);
         verify->questions[(verify->first + verify->count++) % QUEUE] = question;
         pthread_cond_signal(&verify->more);
     }
     pthread_mutex_unlock(&verify->lock);
-    if (!good)
-        forget(&question);
     return good;
 }
 
@@ -387,11 +385,10 @@ static void consider(struct mw_verify *verify, struct mw_reuse *reuse,
         !has_room(verify))
         return;
     struct question question = {reuse, write_question(report, file)};
-    if (!question.file)
-        return;
-    atomic_fetch_add(&reuse->users, 1);
-    if (put(verify, question))
+    if (question.file && put(verify, question))
         settle(reuse, key);
+    else
+        mw_memfile_free(question.file);
 }
 
 void mw_verify_note(struct mw_verify *verify, struct mw_reuse *reuse,

@@ -98,7 +98,7 @@ static int bad_message(const int *fds, size_t count, ssize_t size, struct mw_err
 int mw_wire_receive(int socket, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
                     struct mw_error *error)
 {
-    int received[MW_WIRE_FDS];
+    int received[MW_WIRE_FDS] = {-1, -1, -1};
     size_t taken = MW_WIRE_FDS;
     int result = mw_wire_receive_some(socket, wire, received, &taken, timeout_ms, error);
     if (result == 0 && taken != count)

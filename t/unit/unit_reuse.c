@@ -361,7 +361,7 @@ int main(void)
     struct mw_error error = {0};
     struct mw_pool_settings settings;
     const char *top = getenv("top_srcdir");
-    char path[512];
+    static char path[512];
     snprintf(path, sizeof path, "%s/t/fixtures/clamav", top ? top : ".");
     database = path;
     if (!mkdtemp(folder) || chmod(folder, 0755) != 0)
