@@ -29,7 +29,8 @@ my %attachments = (
         '<R Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/attachedTemplate" Target="https://x.example/t.dotm"/>'],
     rtf_embedded_object => ['a.rtf', '{\\rtf1{\\object\\objupdate{\\*\\objdata 0105}}}'],
     onenote_with_script => ['a.one', "$onenote<HTA:APPLICATION"],
-    html_smuggling => ['a.html', '<html><script>var b=new Blob([atob("x")])'],
+    html_smuggling => ['a.html', '<html><script>var b=new Blob([atob("UEsDBBQAAAAI")])'],
+    html_builds_file => ['a.html', '<html><script>var b=new Blob([atob(x)]);a.href=URL.createObjectURL(b)'],
     html_login_form => ['a.html', '<form action="https://x.example/p"><input type="password">'],
     html_redirect_only => ['a.html', '<meta http-equiv="refresh" content="0; url=https://x.example/">'],
     html_obfuscated_script => ['a.html', '<script>eval(atob("YQ=="))</script>'],
@@ -57,6 +58,22 @@ my %bodies = (
     voicemail_lure => 'You have a new voicemail. Listen to the attachment.',
     hidden_text => '<div style="display: none">harmless words</div>',
 );
+# What looks like it and is not: rule => content.
+my %not_attachments = (
+    html_smuggling => '<html><p>new Blob([new Uint8Array(8)]) makes one, URL.createObjectURL(blob) names it</html>',
+    svg_with_script => '<html><body><svg viewBox="0 0 1 1"/><script src="a.js"></script></body></html>',
+    office_macro_runs_program => 'e.setAttribute("x", 1); r = new ActiveXObject("MSXML2.XMLHTTP");',
+    office_macro_autorun => 'The attribute AutoOpen is described in chapter 3. Attribut',
+    office_dde_command => 'they adde cmd',
+);
+my %not_bodies = (
+    password_in_body => "Open the file with your password. The document is protected, a password is required.\n"
+        . 'The archive asks for a password when you open it',
+    account_suspended_lure => 'The account was locked. Please call the help desk.',
+    voicemail_lure => 'I have a new phone.',
+    enable_content_lure => 'The content is enabled for editing by all.',
+    bitcoin_extortion => 'Bitcoin fell again within 48 hours.',
+);
 
 my $count = 0;
 sub write_message {
@@ -71,6 +88,8 @@ sub write_message {
 }
 write_message($_, 'text/plain', 'x', $attachments{$_}) for keys %attachments;
 write_message($_, $_ eq 'hidden_text' ? 'text/html' : 'text/plain', $bodies{$_}) for keys %bodies;
+write_message("not-$_", 'text/plain', 'x', ['a.html', $not_attachments{$_}]) for keys %not_attachments;
+write_message("not-$_", 'text/plain', $not_bodies{$_}) for keys %not_bodies;
 
 sub reports {
     my ($folder) = @_;
@@ -92,6 +111,9 @@ for my $report (reports($dir)) {
 }
 for my $rule (sort keys %attachments, keys %bodies) {
     ok($found{$rule}{$rule}, "$rule finds its sample") or diag(join q{ }, keys %{ $found{$rule} });
+}
+for my $rule (sort keys %not_attachments, keys %not_bodies) {
+    ok($found{"not-$rule"} && !$found{"not-$rule"}{$rule}, "$rule does not find what only looks like it");
 }
 my %shipped;
 for my $file (glob "$rules/*/*.yar") {

@@ -6,15 +6,17 @@ rule office_macro_autorun
         description = "a document with a macro that runs when it is opened"
         severity = "suspicious"
     strings:
+        $ole = { D0 CF 11 E0 A1 B1 1A E1 }
         $vba = "Attribut" ascii
         $project = "_VBA_PROJECT" wide ascii
+        $source = "Attribute VB_Name" ascii
         $auto1 = "AutoOpen" nocase ascii wide
         $auto2 = "Document_Open" nocase ascii wide
         $auto3 = "Workbook_Open" nocase ascii wide
         $auto4 = "Auto_Open" nocase ascii wide
         $auto5 = "AutoExec" nocase ascii wide
     condition:
-        ($vba or $project) and any of ($auto*)
+        (($ole at 0 and ($vba or $project)) or $source) and any of ($auto*)
 }
 
 rule office_macro_runs_program
@@ -23,8 +25,10 @@ rule office_macro_runs_program
         description = "a macro that starts a program or a script"
         severity = "malicious"
     strings:
+        $ole = { D0 CF 11 E0 A1 B1 1A E1 }
         $project = "_VBA_PROJECT" wide ascii
         $attribute = "Attribut" ascii
+        $source = "Attribute VB_Name" ascii
         $run1 = "WScript.Shell" nocase ascii wide
         $run2 = "Shell.Application" nocase ascii wide
         $run3 = "powershell" nocase ascii wide
@@ -33,7 +37,7 @@ rule office_macro_runs_program
         $run6 = "ADODB.Stream" nocase ascii wide
         $run7 = "winmgmts:" nocase ascii wide
     condition:
-        ($project or $attribute) and any of ($run*)
+        (($ole at 0 and ($project or $attribute)) or $source) and any of ($run*)
 }
 
 rule office_excel4_macro
@@ -55,7 +59,7 @@ rule office_dde_command
         description = "a field that runs a command when the document is opened"
         severity = "malicious"
     strings:
-        $dde = /DDE(AUTO)?[ \t"\\\/]{1,20}[^<]{0,80}(cmd|powershell|mshta|wscript|regsvr32)/ nocase
+        $dde = /\bDDE(AUTO)?[ \t"\\\/]{1,20}[^<]{0,80}(cmd|powershell|mshta|wscript|regsvr32)/ nocase
     condition:
         $dde
 }

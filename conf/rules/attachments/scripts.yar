@@ -13,8 +13,31 @@ rule html_smuggling
         $decode1 = "atob(" nocase
         $decode2 = "fromCharCode" nocase
         $decode3 = "Uint8Array" nocase
+        // what a program, archive, document or disk image looks like in base64
+        $kind = /["'`](TVqQ|TVpQ|UEsDB|JVBER|0M8R4|UmFyI|N3q8r|TVNDR|e1xyd)/
+        $text = /["'`][A-Za-z0-9+\/]{256}/
+        $numbers = /\[\s*(0x[0-9a-f]{2}|[0-9]{1,3})(\s*,\s*(0x[0-9a-f]{2}|[0-9]{1,3})){100}/ nocase
     condition:
-        $html and any of ($make*) and any of ($decode*)
+        $html and any of ($make*) and any of ($decode*) and any of ($kind, $text, $numbers)
+}
+
+rule html_builds_file
+{
+    meta:
+        description = "a page whose script can build a file and offer it"
+        severity = "suspicious"
+    strings:
+        $html = /<(html|script|svg|body)[\s>]/ nocase
+        $make1 = "new Blob(" nocase
+        $make2 = "new File(" nocase
+        $offer1 = "createObjectURL" nocase
+        $offer2 = "msSaveOrOpenBlob" nocase
+        $offer3 = "msSaveBlob" nocase
+        $decode1 = "atob(" nocase
+        $decode2 = "fromCharCode" nocase
+        $decode3 = "Uint8Array" nocase
+    condition:
+        $html and any of ($make*) and any of ($offer*) and any of ($decode*)
 }
 
 rule html_login_form
@@ -63,11 +86,12 @@ rule svg_with_script
         severity = "suspicious"
     strings:
         $svg = /<svg[\s>]/ nocase
+        $page = /<(html|body)[\s>]/ nocase
         $script = /<script[\s>]/ nocase
         $handler = /\son(load|click|mouseover|begin)\s*=/ nocase
         $embedded = /<foreignObject[\s>]/ nocase
     condition:
-        $svg and ($script or ($handler and $embedded))
+        $svg and (not $page or extension == "svg") and ($script or ($handler and $embedded))
 }
 
 rule script_downloads_and_runs

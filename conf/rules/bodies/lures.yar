@@ -6,9 +6,12 @@ rule password_in_body
         description = "the text gives the password of an archive, as scanners cannot open it"
         severity = "suspicious"
     strings:
-        $en = /(archive|attachment|file|zip|document)[^.\n]{0,60}password( is)?\s*[:=]?\s*["']?[A-Za-z0-9!@#$%]{3,20}/ nocase
+        // a word after a colon or in quotes, or one that is no word of the language
+        $en = /(archive|attachment|file|zip|document)[^.\n]{0,60}password(\s+is)?(\s*[:=]\s*["']?|\s+["'])[A-Za-z0-9!@#$%]{3,20}/ nocase
+        $en1 = /(archive|attachment|file|zip|document)[^.\n]{0,60}password\s+is\s+[A-Za-z!@#$%]{0,19}[0-9][A-Za-z0-9!@#$%]{0,19}/ nocase
         $en2 = /password\s*(for|to|of)\s+(the\s+)?(archive|attachment|file|zip|document)[^.\n]{0,20}[:=]/ nocase
-        $de = /(archiv|anhang|datei|dokument)[^.\n]{0,60}passwort(\s+lautet)?\s*[:=]?\s*["']?[A-Za-z0-9!@#$%]{3,20}/ nocase
+        $de = /(archiv|anhang|datei|dokument)[^.\n]{0,60}passwort(\s+(lautet|ist))?(\s*[:=]\s*["']?|\s+["'])[A-Za-z0-9!@#$%]{3,20}/ nocase
+        $de1 = /(archiv|anhang|datei|dokument)[^.\n]{0,60}passwort\s+(lautet|ist)\s+[A-Za-z!@#$%]{0,19}[0-9][A-Za-z0-9!@#$%]{0,19}/ nocase
     condition:
         any of them
 }
