@@ -129,14 +129,17 @@ char *mw_arena_dup_bytes(struct mw_arena *arena, const void *data, size_t size)
 
 char *mw_arena_printf(struct mw_arena *arena, const char *format, ...)
 {
+    char small[256];
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(small, sizeof small, format, arguments);
     va_end(arguments);
     size_t size = length < 0 ? 0 : (size_t)length;
-    char *text = mw_arena_alloc(arena, size + 1);
-    vsnprintf(text, size + 1, format, again);
+    char *text = size < sizeof small ? mw_arena_dup_bytes(arena, small, size)
+                                     : mw_arena_alloc(arena, size + 1);
+    if (size >= sizeof small)
+        vsnprintf(text, size + 1, format, again);
     va_end(again);
     return text;
 }

@@ -132,27 +132,37 @@ static struct mw_texts *list_of(struct mw_indicators *all, enum kind kind, const
     }
 }
 
+/* What stands for one character in an address that must not be clicked on. */
+static const struct {
+    const char *from;
+    size_t size;
+    char to;
+} disguises[] = {{"[.]", 3, '.'}, {"(.)", 3, '.'}, {"[dot]", 5, '.'},
+                 {"[:]", 3, ':'}, {"[@]", 3, '@'}, {"[at]", 4, '@'}};
+
+/* The character that stands at the start of text, and in *size how long it is there. */
+static char undisguise_one(struct mw_bytes text, size_t *size)
+{
+    char first = (char)text.data[0];
+    *size = 1;
+    if (first != '[' && first != '(')
+        return first;
+    for (size_t i = 0; i < sizeof disguises / sizeof *disguises; i++) {
+        if (!mw_bytes_has_prefix_nocase(text, disguises[i].from))
+            continue;
+        *size = disguises[i].size;
+        return disguises[i].to;
+    }
+    return first;
+}
+
 /* The match without its disguise: [.] (.) [dot] to ".", hxxp to http, [:] and [at]. */
 static char *undisguise(struct mw_arena *arena, struct mw_bytes match)
 {
-    static const struct {
-        const char *from, *to;
-    } forms[] = {{"[.]", "."}, {"(.)", "."}, {"[dot]", "."},
-                 {"[:]", ":"}, {"[@]", "@"}, {"[at]", "@"}};
     char *out = mw_arena_alloc(arena, match.size + 1);
-    size_t size = 0;
-    for (size_t i = 0; i < match.size;) {
-        bool changed = false;
-        for (size_t f = 0; f < sizeof forms / sizeof *forms && !changed; f++) {
-            if (!mw_bytes_has_prefix_nocase(mw_bytes_slice(match, i, match.size), forms[f].from))
-                continue;
-            out[size++] = forms[f].to[0];
-            i += strlen(forms[f].from);
-            changed = true;
-        }
-        if (!changed)
-            out[size++] = (char)match.data[i++];
-    }
+    size_t size = 0, step;
+    for (size_t i = 0; i < match.size; i += step)
+        out[size++] = undisguise_one(mw_bytes_slice(match, i, match.size), &step);
     if (strncasecmp(out, "hxxp", 4) == 0)
         memcpy(out, "http", 4);
     return out;
@@ -213,13 +223,20 @@ static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char 
     }
 }
 
-/* Whether text is in list already; the next time it is. A list that is empty is
- * another report's. */
-static bool note_known(struct mw_indicator *indicator, const struct mw_report *report,
-                       const struct mw_texts *list, const char *text)
+/* Where what list holds already is kept. */
+static GHashTable *known_of(const struct mw_indicator *indicator, const struct mw_report *report,
+                            const struct mw_texts *list)
 {
     const struct mw_texts *first = (const struct mw_texts *)&report->indicators;
-    GHashTable *known = indicator->known[list - first];
+    return indicator->known[list - first];
+}
+
+/* Whether text is in list already; the next time it is. A list that is empty is
+ * another report's. */
+static bool note_known(const struct mw_indicator *indicator, const struct mw_report *report,
+                       const struct mw_texts *list, const char *text)
+{
+    GHashTable *known = known_of(indicator, report, list);
     if (list->count == 0)
         g_hash_table_remove_all(known);
     return !g_hash_table_add(known, (void *)(uintptr_t)text);
@@ -270,6 +287,10 @@ static void take_match(struct mw_indicator *indicator, struct mw_report *report,
                        struct mw_bytes match)
 {
     char *plain = undisguise(report->arena, match);
+    const struct mw_texts *list = list_of(&report->indicators, kind, plain);
+    /* Most of a newsletter's links are repetitions: these need no second look. */
+    if (list->count > 0 && g_hash_table_contains(known_of(indicator, report, list), plain))
+        return;
     if (!is_sound(indicator, kind, plain))
         return;
     add(indicator, report, limits, kind, place, plain);
