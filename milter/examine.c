@@ -76,7 +76,8 @@ static struct mw_report *examine_header(struct mw_daemon *daemon, const struct m
         report = unexamined(NULL, &error);
         report->errors.count = 0;
     }
-    report->md5 = report->sha1 = report->sha256 = report->sha512 = "";
+    report->md5 = report->sha1 = report->sha512 = NULL;
+    report->sha256 = "";
     report->size = (int64_t)mw_intake_size(message->intake);
     report->verdict = MW_UNSCANNED;
     report->unscanned.count = 0;
@@ -103,7 +104,8 @@ static struct mw_report *examine_nothing(struct mw_daemon *daemon, const struct 
     mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not scanned: %s", message->id,
                  error.text);
     struct mw_report *report = unexamined(NULL, &error);
-    report->md5 = report->sha1 = report->sha256 = report->sha512 = "";
+    report->md5 = report->sha1 = report->sha512 = NULL;
+    report->sha256 = "";
     report->size = (int64_t)mw_intake_size(message->intake);
     return report;
 }

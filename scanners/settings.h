@@ -57,6 +57,7 @@ struct mw_scan_settings {
     struct mw_scan_conditions conditions;
     struct mw_exec_programs programs;
     struct mw_exec_runner runner; /* of the programs */
+    bool message_hashes;          /* MD5, SHA-1 and SHA-512 of the raw message too */
     struct mw_type_settings type;
     struct mw_yara_settings yara;
     struct mw_clamav_settings clamav;

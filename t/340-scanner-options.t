@@ -3,6 +3,8 @@
 use strict;
 use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
+use Digest::MD5 qw(md5_hex);
+use Digest::SHA qw(sha1_hex sha256_hex sha512_hex);
 use IO::Compress::Zip qw(zip $ZipError);
 use MIME::Base64 qw(encode_base64);
 use Scan qw(scratch write_file scan_with);
@@ -33,6 +35,15 @@ sub problem { my ($report, $name) = @_; return scalar grep { $_->{name} eq $name
 my ($report, $status, $errors) = scan_with('scan: { order = ["fuzzy"]; };', message('x' x 2000, 'a.pdf.exe'));
 ok(!defined $report->{attachments}[0]{file_type} && defined $report->{attachments}[0]{fuzzy},
     'only the scanners in scan.order run');
+($report) = scan_with(q{}, message("\x89PNG\r\n\x1a\n\0\0\0\rIHDR" . 'x' x 2000, 'a.png'));
+ok($report->{attachments}[0]{file_type} eq 'image/png' && !defined $report->{attachments}[0]{fuzzy},
+    'a picture has no fuzzy hash');
+($report) = scan_with(q{}, my $mail = message('x', 'a'));
+ok(!(grep { defined $report->{$_} } qw(md5 sha1 sha512)) && $report->{sha256} eq sha256_hex($mail),
+    'the raw message has its SHA-256');
+($report) = scan_with('scan: { message_hashes = true; };', $mail);
+is_deeply([@{$report}{qw(md5 sha1 sha256 sha512)}], [md5_hex($mail), sha1_hex($mail), sha256_hex($mail), sha512_hex($mail)],
+    '... and with scan.message_hashes the other three as well');
 (undef, $status, $errors) = scan_with('scan: { order = ["type", "yarra"]; };', message('x', 'a'));
 ok($status == 2 && $errors =~ /scan[.]order: 'yarra' is no scanner; did you mean 'yara'/, 'an unknown one is named');
 (undef, $status, $errors) = scan_with('scan: { order = ["type", "type"]; };', message('x', 'a'));

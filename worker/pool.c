@@ -400,17 +400,11 @@ struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error 
     struct mw_report *report = mw_report_new();
     struct mw_limits limits;
     struct mw_error error = {0};
-    struct mw_digests digests = {"", "", "", ""};
     mw_limits_default(&limits);
     struct mw_hasher *hasher = mw_hasher_new(&error);
-    if (hasher)
-        mw_hasher_all(hasher, report->arena, raw, &digests);
+    report->sha256 = hasher ? mw_hasher_sha256(hasher, report->arena, raw) : "";
     mw_hasher_free(hasher);
     report->size = (int64_t)raw.size;
-    report->md5 = digests.md5;
-    report->sha1 = digests.sha1;
-    report->sha256 = digests.sha256;
-    report->sha512 = digests.sha512;
     report->verdict = MW_UNSCANNED;
     const char *name = why->code == MW_ERR_BUSY      ? "worker.busy"
                        : why->code == MW_ERR_TIMEOUT ? "worker.timeout"

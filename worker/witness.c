@@ -28,6 +28,7 @@ struct mw_witness {
     struct mw_scanners *scanners;
     struct mw_sender_filter sender_filter;
     const struct mw_reuse_table *reuse; /* NULL: there is none */
+    bool message_hashes;
 };
 
 MW_LIST_TYPE(known_files, const struct mw_known *);
@@ -51,6 +52,7 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
     }
     witness->limits = settings->limits;
     witness->sender_filter = settings->sender_filter;
+    witness->message_hashes = settings->scan.message_hashes;
     witness->converters = mw_text_converters_new();
     witness->hasher = mw_hasher_new(error);
     witness->indicator = witness->hasher ? mw_indicator_new(error) : NULL;
@@ -313,13 +315,19 @@ static void collect(struct examination *work)
 
 static void hash_message(struct examination *work, struct mw_bytes raw)
 {
-    struct mw_digests digests;
-    mw_hasher_all(work->witness->hasher, work->report->arena, raw, &digests);
-    work->report->md5 = digests.md5;
-    work->report->sha1 = digests.sha1;
-    work->report->sha256 = digests.sha256;
-    work->report->sha512 = digests.sha512;
-    work->report->size = (int64_t)raw.size;
+    struct mw_report *report = work->report;
+    struct mw_digests digests = {0};
+    /* No two copies of a mail have one hash, as each was received at another time: the name
+     * it has here is enough, and the other three would cost more than parsing it. */
+    if (work->witness->message_hashes)
+        mw_hasher_all(work->witness->hasher, report->arena, raw, &digests);
+    else
+        digests.sha256 = mw_hasher_sha256(work->witness->hasher, report->arena, raw);
+    report->md5 = digests.md5;
+    report->sha1 = digests.sha1;
+    report->sha256 = digests.sha256;
+    report->sha512 = digests.sha512;
+    report->size = (int64_t)raw.size;
 }
 
 struct mw_report *mw_witness_verify(struct mw_witness *witness, const struct mw_report *asked)
