@@ -47,7 +47,8 @@ rule bitcoin_extortion
         description = "the text asks for coins and threatens"
         severity = "suspicious"
     strings:
-        $wallet = /\b([13][a-km-zA-HJ-NP-Z1-9]{25,34}|bc1[a-z0-9]{30,60})\b/
+        // 1 and 3 are told apart so that YARA looks for them; for [13] it tries each byte.
+        $wallet = /\b(1[a-km-zA-HJ-NP-Z1-9]{25,34}|3[a-km-zA-HJ-NP-Z1-9]{25,34}|bc1[a-z0-9]{30,60})\b/
         $threat = /(hacked|infected|recorded|webcam|your device|your contacts|48 hours|72 hours)/ nocase
         $coin = /bitcoin|btc/ nocase
     condition:
