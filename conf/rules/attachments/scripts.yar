@@ -15,7 +15,8 @@ rule html_smuggling
         $decode3 = "Uint8Array" nocase
         // what a program, archive, document or disk image looks like in base64
         $kind = /["'`](TVqQ|TVpQ|UEsDB|JVBER|0M8R4|UmFyI|N3q8r|TVNDR|e1xyd)/
-        $text = /["'`][A-Za-z0-9+\/]{256}/
+        // alternatives, not a class: these YARA can search for, and is twenty times as fast
+        $text = /("|'|`)[A-Za-z0-9+\/]{256}/
         $numbers = /\[\s*(0x[0-9a-f]{2}|[0-9]{1,3})(\s*,\s*(0x[0-9a-f]{2}|[0-9]{1,3})){100}/ nocase
     condition:
         $html and any of ($make*) and any of ($decode*) and any of ($kind, $text, $numbers)
