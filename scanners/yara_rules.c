@@ -15,6 +15,7 @@
 #include "scanners/yara_context.h"
 
 enum { SETS = 64, FILES = 10000, INCLUDE_SIZE = 16 << 20, FOLDER_DEPTH = 16 };
+enum { ALL = MW_YARA_VARIABLES_MOST /* variables: none left out */ };
 
 const struct mw_yara_variable mw_yara_variables[] = {
     {"filename", MW_YARA_TEXT},     {"extension", MW_YARA_TEXT},
@@ -40,7 +41,7 @@ struct loading {
     struct mw_texts sources, compiled; /* paths */
     struct mw_texts roots;             /* of each source: the folder includes may come from */
     struct mw_texts mistakes;
-    struct mw_yara_context *context;
+    struct mw_yara_context words; /* of the source at hand */
 };
 
 /* What YARA's callbacks are told while one file compiles. */
@@ -110,7 +111,7 @@ static const char *on_include(const char *name, const char *calling, const char 
         return NULL;
     char *text = read_include(real);
     if (text)
-        mw_yara_context_read(compiling->loading->context, mw_bytes_of(text));
+        mw_yara_context_read(&compiling->loading->words, mw_bytes_of(text));
     return text;
 }
 
@@ -135,10 +136,13 @@ static void free_include(const char *text, void *user)
     free(back.ours);
 }
 
-static void define_variables(YR_COMPILER *compiler)
+/* All but one, or all. */
+static void define_variables(YR_COMPILER *compiler, size_t but)
 {
     for (size_t i = 0; i < mw_yara_variable_count; i++) {
         const struct mw_yara_variable *variable = &mw_yara_variables[i];
+        if (i == but)
+            continue;
         if (variable->type == MW_YARA_TEXT)
             yr_compiler_define_string_variable(compiler, variable->name, "");
         else if (variable->type == MW_YARA_INTEGER)
@@ -168,7 +172,7 @@ static bool add_source(YR_COMPILER *compiler, struct compiling *compiling)
                                                     compiling->file, strerror(errno)));
         return false;
     }
-    note_context(compiling->loading->context, file);
+    note_context(&compiling->loading->words, file);
     yr_compiler_set_callback(compiler, on_message, compiling);
     yr_compiler_set_include_callback(compiler, on_include, free_include, compiling);
     int errors = yr_compiler_add_file(
@@ -177,7 +181,8 @@ static bool add_source(YR_COMPILER *compiler, struct compiling *compiling)
     return errors == 0 && !compiling->failed;
 }
 
-static bool compiles_alone(struct loading *loading, size_t index)
+/* Whether a source does so with all variables but one, or with all. */
+static bool compiles(struct loading *loading, size_t index, size_t but)
 {
     YR_COMPILER *compiler = NULL;
     struct compiling compiling = {loading, loading->sources.items[index],
@@ -186,10 +191,26 @@ static bool compiles_alone(struct loading *loading, size_t index)
         mistake(loading, "YARA cannot start its compiler");
         return false;
     }
-    define_variables(compiler);
+    define_variables(compiler, but);
     bool good = add_source(compiler, &compiling);
     yr_compiler_destroy(compiler);
     return good;
+}
+
+/* Whether a source compiles. Notes which variables it asks for: those without which it
+ * does not; only variables that its text names are tried. */
+static bool compiles_alone(struct loading *loading, size_t index, struct mw_yara_rules *set)
+{
+    loading->words = (struct mw_yara_context){0};
+    if (!compiles(loading, index, ALL))
+        return false;
+    const struct mw_yara_context words = loading->words;
+    size_t mistakes = loading->mistakes.count;
+    for (size_t i = 0; i < mw_yara_variable_count; i++)
+        if (words.uses[i] && !set->context.uses[i])
+            set->context.uses[i] = !compiles(loading, index, i);
+    loading->mistakes.count = mistakes;
+    return true;
 }
 
 static int compare_names(const void *a, const void *b)
@@ -284,11 +305,11 @@ static void compile_together(struct loading *loading, struct mw_yara_rules *set)
     size_t good = 0;
     if (loading->sources.count == 0 || yr_compiler_create(&compiler) != ERROR_SUCCESS)
         return;
-    define_variables(compiler);
+    define_variables(compiler, ALL);
     for (size_t i = 0; i < loading->sources.count; i++) {
         struct compiling compiling = {loading, loading->sources.items[i], loading->roots.items[i],
                                       false};
-        if (compiles_alone(loading, i) && add_source(compiler, &compiling))
+        if (compiles_alone(loading, i, set) && add_source(compiler, &compiling))
             good++;
     }
     if (good > 0 && yr_compiler_get_rules(compiler, &rules) == ERROR_SUCCESS)
@@ -346,7 +367,7 @@ struct mw_yara_rules *mw_yara_rules_load(const struct mw_texts *paths, bool skip
         mw_fail_errno(error, "cannot load YARA rules");
         return NULL;
     }
-    struct loading loading = {.arena = arena, .context = &set->context};
+    struct loading loading = {.arena = arena};
     for (size_t i = 0; i < paths->count; i++)
         gather(&loading, paths->items[i], root_of(arena, paths->items[i]), 0);
     compile_together(&loading, set);

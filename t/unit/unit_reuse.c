@@ -251,10 +251,10 @@ static bool has_finding(const struct mw_report *report, const char *name)
 
 static void test_context(struct mw_pool *pool)
 {
-    struct mw_report *same = honest(pool, 1);
+    struct mw_report *same = send_mail(pool, "carl@example.net", "a.bin", 1);
     struct mw_report *other = send_mail(pool, "bob@example.com", "a.scr", 1);
     tap_ok(reuses(same, "yara") && !has_finding(same, "NamedLikeAProgram"),
-           "under its old name a file is not what a rule looks for");
+           "under its old name a file is not what a rule looks for, whoever sent it");
     tap_ok(reuses(other, "clamav") && !reuses(other, "yara") &&
                has_finding(other, "NamedLikeAProgram"),
            "under another name rules look again, and find what is in the name");
@@ -347,7 +347,11 @@ static void write_rules(void)
     FILE *file = fopen(rules, "we");
     if (!file)
         return;
-    fprintf(file, "rule NamedLikeAProgram { condition: extension == \"scr\" }\n");
+    /* The words sender and so on in them are no questions. */
+    fprintf(
+        file,
+        "rule NamedLikeAProgram { meta: subject = \"sender\" condition: extension == \"scr\" }\n"
+        "rule Path { strings: $path = \"subject\" // sender_domain\n condition: $path }\n");
     fclose(file);
     chmod(rules, 0644);
 }
