@@ -143,7 +143,8 @@ const struct mw_option mw_options[] = {
         "the scanners to run, in this order; all, as type, fuzzy, yara, pe, clamav, exec, without "
         "it"),
     BOOL("scan", "types", scan.type.enabled, "true", "detect file types and disguises"),
-    BOOL("scan", "fuzzy", scan.fuzzy.enabled, "true", "ssdeep hashes, of all but pictures, sound and films"),
+    BOOL("scan", "fuzzy", scan.fuzzy.enabled, "true",
+         "ssdeep hashes, of all but pictures, sound and films"),
     BOOL("scan", "message_hashes", scan.message_hashes, "false",
          "MD5, SHA-1 and SHA-512 of the raw message, beside its SHA-256"),
     BOOL("scan", "pe", scan.pe.enabled, "true", "facts about Windows programs"),
