@@ -373,6 +373,18 @@ static void print_engines(const json_t *list)
     }
 }
 
+/* How often a filter is wrong, as far as a number of people can say it. */
+static void print_filter(const char *name, const json_t *one)
+{
+    char wrong[96] = "";
+    double rate = json_real_value(json_object_get(one, "expected_rate"));
+    if (rate > 1e-9)
+        snprintf(wrong, sizeof wrong, ", 1 unknown in %.0f taken for known", 1 / rate);
+    line(name, "%lld of %lld values, %.1f %% of bits set%s", (long long)integer(one, "values"),
+         (long long)integer(one, "capacity"), json_real_value(json_object_get(one, "fill")) * 100,
+         wrong);
+}
+
 static void print_filters(json_t *object)
 {
     if (json_object_size(object) > 0)
@@ -384,12 +396,7 @@ static void print_filters(json_t *object)
         if (error)
             mw_card_line(stdout, name, error);
         else
-            line(name, "%lld of %lld values, %.1f %% of bits set, 1 in %.0f wrong",
-                 (long long)integer(one, "values"), (long long)integer(one, "capacity"),
-                 json_real_value(json_object_get(one, "fill")) * 100,
-                 json_real_value(json_object_get(one, "expected_rate")) > 0
-                     ? 1 / json_real_value(json_object_get(one, "expected_rate"))
-                     : 0.0);
+            print_filter(name, one);
     }
 }
 
