@@ -12,59 +12,63 @@
 
 enum { AHEAD = 32, RETRY_GROWTH_MS = 1000 };
 
-/* Where a value's bits are: a block by one half of the hash, bits by the other. */
-struct place {
-    uint64_t block;
-    uint64_t bits;
-};
-
-static struct place place_of(const struct mw_filter *filter, struct mw_bytes value)
+/* One half of the hash names a value's block, the other its bits. It is passed on as it
+ * is returned, in registers: halves that change places go through memory, where a load
+ * waits for both stores, and those for all queries before. */
+static XXH128_hash_t hash_of(const struct mw_filter *filter, struct mw_bytes value)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(value.data, value.size, filter->header.seed);
-    return (struct place){hash.high64, hash.low64};
+    return XXH3_128bits_withSeed(value.data, value.size, filter->header.seed);
 }
 
 __extension__ typedef unsigned __int128 wide;
 
 /* The high half of a product maps a hash evenly onto any number of blocks. */
-static mw_word *block_at(const struct mw_filter *filter, unsigned layer, uint64_t hash)
+static mw_word *block_at(const struct mw_filter *filter, unsigned layer, XXH128_hash_t hash)
 {
     uint64_t blocks = filter->header.layer[layer].shape.blocks;
-    uint64_t block = (uint64_t)(((wide)hash * blocks) >> 64);
+    uint64_t block = (uint64_t)(((wide)hash.high64 * blocks) >> 64);
     return filter->words[layer] + block * MW_BLOOM_WORDS;
 }
 
-/* The bits of each word: six bits of the hash name one; for a second one the hash
- * is stirred again. */
-static inline uint64_t word_mask(uint64_t bits, unsigned word, uint32_t count)
+/* Where a second bit in each word is: the hash is stirred again. */
+static uint64_t second(uint64_t bits)
 {
-    uint64_t mask = (uint64_t)1 << (bits >> (6 * word) & 63);
-    if (count > 1) {
-        uint64_t more = bits * 0x9E3779B97F4A7C15u;
-        mask |= (uint64_t)1 << (more >> (6 * word + 16) & 63);
-    }
-    return htole64(mask);
+    return (bits * 0x9E3779B97F4A7C15u) >> 16;
 }
 
-static bool in_block(mw_word *block, uint64_t bits, uint32_t count)
+/* Six bits of the hash name one bit of a word. */
+static unsigned bit_in(uint64_t bits, unsigned word)
 {
-    uint64_t missing = 0;
+    return bits >> (6 * word) & 63;
+}
+
+/* Whether the bits named are set, one in each word. Not inlined: short as it is, several
+ * queries fit into what a processor works on at once; the loop over layers would keep
+ * all places ready for both bits, on the stack. */
+__attribute__((noinline)) static bool all_set(mw_word *block, uint64_t bits)
+{
+    uint64_t all = 1;
+#pragma GCC unroll 8
     for (unsigned word = 0; word < MW_BLOOM_WORDS; word++) {
-        uint64_t mask = word_mask(bits, word, count);
-        missing |= mask & ~atomic_load_explicit(&block[word], memory_order_relaxed);
+        uint64_t value = atomic_load_explicit(&block[word], memory_order_relaxed);
+        all &= le64toh(value) >> bit_in(bits, word);
     }
-    return missing == 0;
+    return all & 1;
 }
 
 /* Without a branch on what is found: the processor then waits for the memory of
  * several queries at once. */
-static bool in_layers(const struct mw_filter *filter, struct place place, unsigned layers)
+static bool in_layers(const struct mw_filter *filter, XXH128_hash_t hash, unsigned layers)
 {
-    unsigned found = 0;
-    for (unsigned i = 0; i < layers; i++)
-        found |= in_block(block_at(filter, i, place.block), place.bits,
-                          filter->header.layer[i].shape.bits);
-    return found != 0;
+    bool found = false;
+    for (unsigned i = 0; i < layers; i++) {
+        mw_word *block = block_at(filter, i, hash);
+        bool here = all_set(block, hash.low64);
+        if (filter->header.layer[i].shape.bits > 1)
+            here &= all_set(block, second(hash.low64));
+        found |= here;
+    }
+    return found;
 }
 
 /* Layers are looked for before, not after a miss: a branch on what was found would keep
@@ -74,7 +78,7 @@ bool mw_filter_seen(struct mw_filter *filter, struct mw_bytes value)
     if (filter->access == MW_FILTER_READ)
         mw_filter_follow(filter);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
-    return in_layers(filter, place_of(filter, value), layers);
+    return in_layers(filter, hash_of(filter, value), layers);
 }
 
 void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values, size_t count,
@@ -83,16 +87,16 @@ void mw_filter_seen_many(struct mw_filter *filter, const struct mw_bytes *values
     if (filter->access == MW_FILTER_READ)
         mw_filter_follow(filter);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
-    struct place places[AHEAD];
+    XXH128_hash_t hashes[AHEAD];
     for (size_t start = 0; start < count; start += AHEAD) {
         size_t batch = count - start < AHEAD ? count - start : AHEAD;
         for (size_t i = 0; i < batch; i++) {
-            places[i] = place_of(filter, values[start + i]);
+            hashes[i] = hash_of(filter, values[start + i]);
             for (unsigned layer = 0; layer < layers; layer++)
-                __builtin_prefetch(block_at(filter, layer, places[i].block));
+                __builtin_prefetch(block_at(filter, layer, hashes[i]));
         }
         for (size_t i = 0; i < batch; i++)
-            seen[start + i] = in_layers(filter, places[i], layers);
+            seen[start + i] = in_layers(filter, hashes[i], layers);
     }
 }
 
@@ -115,21 +119,27 @@ static int grow_if_full(struct mw_filter *filter, struct mw_error *error)
     return result;
 }
 
-/* Sets the bits in the newest layer unless some layer has them all. */
-static bool set_bits(struct mw_filter *filter, struct place place)
+static void set_all(mw_word *block, uint64_t bits)
 {
-    pthread_mutex_t *stripe = &filter->stripes[place.bits >> 56];
+    for (unsigned word = 0; word < MW_BLOOM_WORDS; word++)
+        atomic_fetch_or_explicit(&block[word], htole64((uint64_t)1 << bit_in(bits, word)),
+                                 memory_order_relaxed);
+}
+
+/* Sets the bits in the newest layer unless some layer has them all. */
+static bool set_bits(struct mw_filter *filter, XXH128_hash_t hash)
+{
+    pthread_mutex_t *stripe = &filter->stripes[hash.low64 >> 56];
     pthread_mutex_lock(stripe);
     /* Layers are counted under the stripe's lock: whoever added the value before,
      * in however new a layer, held it too. */
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
-    bool is_new = !in_layers(filter, place, layers);
+    bool is_new = !in_layers(filter, hash, layers);
     if (is_new) {
-        mw_word *block = block_at(filter, layers - 1, place.block);
-        uint32_t count = filter->header.layer[layers - 1].shape.bits;
-        for (unsigned word = 0; word < MW_BLOOM_WORDS; word++)
-            atomic_fetch_or_explicit(&block[word], word_mask(place.bits, word, count),
-                                     memory_order_relaxed);
+        mw_word *block = block_at(filter, layers - 1, hash);
+        set_all(block, hash.low64);
+        if (filter->header.layer[layers - 1].shape.bits > 1)
+            set_all(block, second(hash.low64));
         mw_filter_count_add(filter, layers - 1, 1);
     }
     pthread_mutex_unlock(stripe);
@@ -141,13 +151,13 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
 {
     if (filter->access != MW_FILTER_WRITE)
         return mw_fail(error, MW_ERR_INPUT, "%s is open for reading only", filter->path);
-    struct place place = place_of(filter, value);
+    XXH128_hash_t hash = hash_of(filter, value);
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
     *is_new = false;
-    if (in_layers(filter, place, layers))
+    if (in_layers(filter, hash, layers))
         return 0;
     int result = grow_if_full(filter, error);
-    *is_new = set_bits(filter, place);
+    *is_new = set_bits(filter, hash);
     if (!*is_new)
         return 0;
     atomic_store_explicit(&filter->dirty, true, memory_order_release);
