@@ -1,6 +1,7 @@
 /* header: little-endian fields in a fixed order, an XXH3 checksum at the end. */
 #include "bloom/header.h"
 
+#include <endian.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -9,16 +10,17 @@ enum { VERSION = 1, GENERATION_AT = 16, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
 
 static void put(unsigned char **at, uint64_t value)
 {
-    for (int i = 0; i < 8; i++)
-        *(*at)++ = (unsigned char)(value >> (8 * i));
+    value = htole64(value);
+    memcpy(*at, &value, sizeof value);
+    *at += sizeof value;
 }
 
 static uint64_t get(const unsigned char **at)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++)
-        value |= (uint64_t) * (*at)++ << (8 * i);
-    return value;
+    uint64_t value;
+    memcpy(&value, *at, sizeof value);
+    *at += sizeof value;
+    return le64toh(value);
 }
 
 static void put_double(unsigned char **at, double value)
