@@ -147,3 +147,26 @@ struct mw_memfile *mw_memfile_receive(int fd, size_t max, struct mw_error *error
         file->size = (size_t)status.st_size;
     return file;
 }
+
+struct mw_memfile *mw_memfile_adopt(int fd, size_t size, struct mw_error *error)
+{
+    struct mw_memfile *file = wrap(fd, error);
+    if (file)
+        file->size = size;
+    return file;
+}
+
+int mw_memfile_settle(struct mw_memfile *file, size_t max, struct mw_error *error)
+{
+    struct stat status;
+    unmap(file);
+    if (fstat(file->fd, &status) != 0)
+        return mw_fail_errno(error, "cannot ask for the size of a memory file");
+    if ((size_t)status.st_size > max)
+        return mw_fail(error, MW_ERR_LIMIT, "the memory file is larger than %zu bytes", max);
+    file->size = (size_t)status.st_size;
+    /* A small one is read into memory of our own. */
+    if (file->size > COPY_MOST && mw_memfile_seal(file, error) != 0)
+        return mw_fail(error, MW_ERR_FORMAT, "a memory file is still being written to");
+    return 0;
+}

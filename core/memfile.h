@@ -40,4 +40,15 @@ size_t mw_memfile_size(const struct mw_memfile *file);
  */
 struct mw_memfile *mw_memfile_receive(int fd, size_t max, struct mw_error *error);
 
+/* A memory file to append to behind its first size bytes. Takes ownership of fd in every
+ * case. */
+struct mw_memfile *mw_memfile_adopt(int fd, size_t size, struct mw_error *error);
+
+/*
+ * For a file of our own that another process has written to: finds how large it is now,
+ * MW_ERR_LIMIT above max, and sees to it that what is read from here on cannot change:
+ * MW_ERR_FORMAT when it can, as somebody has it mapped for writing.
+ */
+int mw_memfile_settle(struct mw_memfile *file, size_t max, struct mw_error *error);
+
 #endif

@@ -20,6 +20,7 @@
 #include "core/clock.h"
 #include "parsers/parse.h"
 #include "scanners/hash.h"
+#include "worker/answer.h"
 #include "worker/keep.h"
 #include "worker/wire.h"
 
@@ -275,12 +276,15 @@ int mw_pool_reload(struct mw_pool *pool, struct mw_error *error)
 
 /* --- examinations -------------------------------------------------------------------- */
 
-static int send_job(struct generation *generation, const struct mw_memfile *message, int reply,
-                    struct mw_error *error)
+static int send_job(struct generation *generation, const struct mw_memfile *message,
+                    struct mw_answer *answer, struct mw_error *error)
 {
     struct mw_wire wire = {.kind = MW_WIRE_JOB};
-    const int fds[2] = {mw_memfile_fd(message), reply};
-    return mw_wire_send(generation->jobs, &wire, fds, 2, error);
+    int fds[1 + MW_ANSWER_FDS] = {mw_memfile_fd(message)};
+    mw_answer_fds(answer, fds + 1);
+    int sent = mw_wire_send(generation->jobs, &wire, fds, 1 + MW_ANSWER_FDS, error);
+    mw_answer_sent(answer);
+    return sent;
 }
 
 static void end_worker(struct generation *generation, int pid)
@@ -290,50 +294,26 @@ static void end_worker(struct generation *generation, int pid)
     mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
 }
 
-/* As mw_wire_receive, with a tick now and then. */
-static int receive_ticking(int reply, struct mw_wire *wire, int *fds, size_t count, int timeout_ms,
-                           const struct mw_pool_wait *wait, struct mw_error *error)
-{
-    if (!wait || wait->tick_ms == 0)
-        return mw_wire_receive(reply, wire, fds, count, timeout_ms, error);
-    int64_t late = timeout_ms < 0 ? INT64_MAX : mw_clock_us() / 1000 + timeout_ms;
-    for (;;) {
-        int64_t left = late - mw_clock_us() / 1000;
-        bool last = left <= (int64_t)wait->tick_ms;
-        int step = last ? (left > 0 ? (int)left : 0) : (int)wait->tick_ms;
-        int code = mw_wire_receive(reply, wire, fds, count, step, error);
-        if (code != MW_ERR_TIMEOUT || last)
-            return code;
-        wait->tick(wait->user);
-    }
-}
-
-/* Waits for the worker's two messages. */
 static struct mw_report *await_report(struct mw_pool *pool, struct generation *generation,
-                                      int reply, const struct mw_pool_wait *wait,
+                                      struct mw_answer *answer, const struct mw_pool_wait *tick,
                                       struct mw_error *error)
 {
-    struct mw_wire started = {0}, result = {0};
-    int fd = -1,
-        code = receive_ticking(reply, &started, NULL, 0, (int)pool->settings.queue_ms, wait, error);
-    if (code == MW_ERR_TIMEOUT)
-        mw_fail(error, MW_ERR_BUSY, "no worker was free within %u ms", pool->settings.queue_ms);
-    if (code == MW_ERR_MISSING)
-        mw_fail(error, MW_ERR_MISSING, "the workers ended before one read the message");
-    if (code != 0)
-        return NULL;
-    int wait_ms =
-        generation->time_ms > 0 ? (int)generation->time_ms + MW_CREW_GRACE_MS + SPARE_MS : -1;
-    code = receive_ticking(reply, &result, &fd, 1, wait_ms, wait, error);
-    if (code == 0)
-        return mw_wire_unpack(fd, pool->settings.result_max, error);
-    if (code == MW_ERR_TIMEOUT) {
-        end_worker(generation, started.number);
-        mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended",
-                generation->time_ms);
+    unsigned time_ms = generation->time_ms;
+    struct mw_answer_wait wait = {.queue_ms = pool->settings.queue_ms,
+                                  .work_ms =
+                                      time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + SPARE_MS : 0};
+    if (tick) {
+        wait.tick_ms = tick->tick_ms;
+        wait.tick = tick->tick;
+        wait.user = tick->user;
     }
-    if (code == MW_ERR_MISSING)
-        mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
+    int worker, code = mw_answer_await(answer, &wait, &worker, error);
+    if (code == 0)
+        return mw_answer_take(answer, pool->settings.result_max, error);
+    if (code == MW_ERR_TIMEOUT) {
+        end_worker(generation, worker);
+        mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended", time_ms);
+    }
     return NULL;
 }
 
@@ -370,17 +350,14 @@ struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile 
 struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_memfile *message,
                                           const struct mw_pool_wait *wait, struct mw_error *error)
 {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-        mw_fail_errno(error, "cannot ask a worker");
+    struct mw_answer *answer = mw_answer_new(error);
+    if (!answer)
         return NULL;
-    }
     struct generation *generation = use_current(pool);
-    int sent = send_job(generation, message, ends[1], error);
-    close(ends[1]);
+    int sent = send_job(generation, message, answer, error);
     struct mw_report *report =
-        sent == 0 ? await_report(pool, generation, ends[0], wait, error) : NULL;
-    close(ends[0]);
+        sent == 0 ? await_report(pool, generation, answer, wait, error) : NULL;
+    mw_answer_free(answer);
     if (report && generation->reuse)
         mw_verify_note(pool->verify, generation->reuse, report);
     give_back(pool, generation, report != NULL);

@@ -150,8 +150,8 @@ static int append(struct mw_memfile *file, const void *data, size_t size, struct
     return mw_memfile_append(file, (struct mw_bytes){data, size}, SIZE_MAX, error);
 }
 
-static int pack_into(struct mw_memfile *file, const struct mw_report *report,
-                     struct mw_bytes packed, struct mw_error *error)
+static int write_pack(struct mw_memfile *file, const struct mw_report *report,
+                      struct mw_bytes packed, struct mw_error *error)
 {
     size_t count = report->attachments.count;
     struct pack_head head = {pack_magic, packed.size, count};
@@ -170,19 +170,25 @@ static int pack_into(struct mw_memfile *file, const struct mw_report *report,
         if (append(file, data.data, data.size, error) != 0)
             return error->code;
     }
-    return mw_memfile_seal(file, error);
+    return 0;
+}
+
+int mw_wire_pack_into(struct mw_memfile *file, const struct mw_report *report,
+                      struct mw_error *error)
+{
+    struct mw_bytes packed = mw_report_pack(report);
+    int result = write_pack(file, report, packed, error);
+    free((void *)(uintptr_t)packed.data);
+    return result;
 }
 
 struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error *error)
 {
-    struct mw_bytes packed = mw_report_pack(report);
     struct mw_memfile *file = mw_memfile_new("mailwitness-report", error);
-    if (file && pack_into(file, report, packed, error) != 0) {
-        mw_memfile_free(file);
-        file = NULL;
-    }
-    free((void *)(uintptr_t)packed.data);
-    return file;
+    if (!file || (mw_wire_pack_into(file, report, error) == 0 && mw_memfile_seal(file, error) == 0))
+        return file;
+    mw_memfile_free(file);
+    return NULL;
 }
 
 /* The next size bytes of a packed report; false when there are not so many. */
@@ -245,17 +251,35 @@ static void free_memfile(void *file)
     mw_memfile_free(file);
 }
 
-struct mw_report *mw_wire_unpack(int fd, size_t max, struct mw_error *error)
+/* What stands in file behind the first skip bytes; file is the report's, or freed. */
+static struct mw_report *read_file(struct mw_memfile *file, size_t skip, struct mw_error *error)
 {
-    struct mw_memfile *file = mw_memfile_receive(fd, max, error);
-    struct mw_bytes bytes;
-    if (!file)
-        return NULL;
-    struct mw_report *report =
-        mw_memfile_map(file, &bytes, error) == 0 ? read_pack(bytes, error) : NULL;
+    struct mw_bytes bytes, head;
+    struct mw_report *report = NULL;
+    if (mw_memfile_map(file, &bytes, error) == 0) {
+        if (cut(&bytes, skip, &head))
+            report = read_pack(bytes, error);
+        else
+            mw_fail(error, MW_ERR_FORMAT, "a worker's result is no packed report");
+    }
     if (report)
         mw_arena_own(report->arena, free_memfile, file);
     else
         mw_memfile_free(file);
     return report;
+}
+
+struct mw_report *mw_wire_unpack(int fd, size_t max, struct mw_error *error)
+{
+    struct mw_memfile *file = mw_memfile_receive(fd, max, error);
+    return file ? read_file(file, 0, error) : NULL;
+}
+
+struct mw_report *mw_wire_unpack_file(struct mw_memfile *file, size_t skip, size_t max,
+                                      struct mw_error *error)
+{
+    if (mw_memfile_settle(file, max, error) == 0)
+        return read_file(file, skip, error);
+    mw_memfile_free(file);
+    return NULL;
 }

@@ -15,7 +15,7 @@
 enum { MW_WIRE_FDS = 3, MW_WIRE_TEXT = 1024 };
 
 enum mw_wire_kind {
-    MW_WIRE_JOB = 1, /* to a worker: message and reply socket beside it */
+    MW_WIRE_JOB = 1, /* to a worker: message and what answer.h needs beside it */
     MW_WIRE_STARTED, /* from it: who has the job */
     MW_WIRE_RESULT,  /* from it: result file beside it */
     MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it, and where
@@ -61,11 +61,20 @@ int mw_wire_receive_some(int socket, struct mw_wire *wire, int *fds, size_t *cou
 /* The report and the bytes of its attachments as one sealed memory file. */
 struct mw_memfile *mw_wire_pack(const struct mw_report *report, struct mw_error *error);
 
+/* The same, behind what file has already; not sealed. */
+int mw_wire_pack_into(struct mw_memfile *file, const struct mw_report *report,
+                      struct mw_error *error);
+
 /*
  * Reads a packed report. Takes ownership of fd. Everything is checked: sizes,
  * offsets, the report by a strict reader (report_pack.h), and the SHA-256 of each attachment
  * against its bytes. The report owns the mapping that its attachments point into.
  */
 struct mw_report *mw_wire_unpack(int fd, size_t max, struct mw_error *error);
+
+/* The same for a file of our own that a worker wrote to, behind its first skip bytes.
+ * Takes ownership of file. */
+struct mw_report *mw_wire_unpack_file(struct mw_memfile *file, size_t skip, size_t max,
+                                      struct mw_error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "worker/answer.h"
 #include "worker/wire.h"
 
 struct work {
@@ -34,22 +35,17 @@ static long resident_kib(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
 }
 
-/* Reads the message in file and answers on reply. */
-static void do_job(struct work *work, struct mw_memfile *file, int reply)
+/* Reads the message in file and answers; owns reply[0]. */
+static void do_job(struct work *work, struct mw_memfile *file, const int reply[MW_ANSWER_FDS])
 {
     struct mw_error error = {0};
     struct mw_bytes raw = {0};
-    struct mw_wire wire = {.kind = MW_WIRE_STARTED, .number = getpid()};
-    if (mw_wire_send(reply, &wire, NULL, 0, &error) != 0 || mw_memfile_map(file, &raw, &error) != 0)
+    if (!mw_answer_begin(reply) || mw_memfile_map(file, &raw, &error) != 0) {
+        close(reply[0]);
         return;
-    struct mw_report *report = mw_witness_examine(work->witness, raw);
-    struct mw_memfile *result = mw_wire_pack(report, &error);
-    wire.kind = MW_WIRE_RESULT;
-    if (result) {
-        int fd = mw_memfile_fd(result);
-        mw_wire_send(reply, &wire, &fd, 1, &error);
     }
-    mw_memfile_free(result);
+    struct mw_report *report = mw_witness_examine(work->witness, raw);
+    mw_answer_give(reply, report, &error);
     mw_report_free(report);
 }
 
@@ -68,9 +64,9 @@ static bool next_job(struct work *work, int jobs)
 {
     struct mw_wire wire = {0};
     struct mw_error error = {0};
-    int fds[2];
+    int fds[1 + MW_ANSWER_FDS];
     unsigned time_ms = work->settings->witness.limits.time_ms;
-    int result = mw_wire_receive(jobs, &wire, fds, 2, -1, &error);
+    int result = mw_wire_receive(jobs, &wire, fds, 1 + MW_ANSWER_FDS, -1, &error);
     if (result == MW_ERR_FORMAT)
         return true;
     if (result != 0)
@@ -78,9 +74,11 @@ static bool next_job(struct work *work, int jobs)
     mw_work_alarm(time_ms);
     struct mw_memfile *file = mw_memfile_receive(fds[0], SIZE_MAX, &error);
     if (file)
-        do_job(work, file, fds[1]);
+        do_job(work, file, fds + 1);
+    else
+        close(fds[1]);
     mw_memfile_free(file);
-    close(fds[1]);
+    close(fds[2]);
     set_alarm(0);
     work->done++;
     return true;

@@ -14,8 +14,8 @@
 #include "config.h"
 #include "scanners/hash.h"
 #include "t/unit/tap.h"
+#include "worker/answer.h"
 #include "worker/pool.h"
-#include "worker/wire.h"
 
 enum { SIZE = 3000, PATIENCE = 1000, PAUSE_US = 10000, DESCRIPTORS = 32 };
 
@@ -75,6 +75,28 @@ static struct mw_bytes bad_file(unsigned number)
     return (struct mw_bytes){(const unsigned char *)text, SIZE};
 }
 
+/* The file that a worker's report is to be written to. */
+static int find_file(void)
+{
+    int fd = 3;
+    while (fd < DESCRIPTORS &&
+           (fcntl(fd, F_GET_SEALS) < 0 ||
+            (fcntl(fd, F_GET_SEALS) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0))
+        fd++;
+    return fd;
+}
+
+/* The pipe that tells of it. */
+static int find_pipe(void)
+{
+    struct stat facts;
+    int fd = 3;
+    while (fd < DESCRIPTORS && (fstat(fd, &facts) != 0 || !S_ISFIFO(facts.st_mode) ||
+                                (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY))
+        fd++;
+    return fd;
+}
+
 /* The worker's answer to its job, forged: the file number is there and clean. With boast
  * it claims that it only reused that. */
 static void answer_falsely(unsigned number, bool boast, const char *subject)
@@ -100,12 +122,8 @@ static void answer_falsely(unsigned number, bool boast, const char *subject)
     engine->name = "clamav";
     if (boast)
         mw_texts_add(report->arena, &file->reused, "clamav");
-    struct mw_memfile *packed = mw_wire_pack(report, &error);
-    struct mw_wire wire = {.kind = MW_WIRE_RESULT};
-    int fd = mw_memfile_fd(packed);
-    /* The reply socket is one of these; the first is where jobs come from. */
-    for (int reply = 4; reply < DESCRIPTORS; reply++)
-        mw_wire_send(reply, &wire, &fd, 1, &error);
+    int fds[MW_ANSWER_FDS] = {find_file(), find_pipe()};
+    mw_answer_give(fds, report, &error);
 }
 
 /* What it could do to the table, by its address and by any descriptor it may have; a text
@@ -116,8 +134,9 @@ static const char *attack_table(void)
         return "there is no table";
     if (mprotect(table, MW_REUSE_SLOT, PROT_READ | PROT_WRITE) == 0)
         return "mprotect";
+    int own = find_file();
     for (int fd = 3; fd < DESCRIPTORS; fd++)
-        if (fcntl(fd, F_GET_SEALS) >= 0 && !(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE))
+        if (fd != own && fcntl(fd, F_GET_SEALS) >= 0 && !(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE))
             return "a descriptor";
     return "denied";
 }
