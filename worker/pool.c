@@ -129,9 +129,9 @@ static int start_nursery(struct mw_pool *pool, struct mw_error *error)
 
 static void drop(struct generation *generation)
 {
+    mw_reuse_retire(generation->reuse);
     close(generation->jobs);
     close(generation->control);
-    mw_reuse_release(generation->reuse);
     free(generation);
 }
 
@@ -156,9 +156,9 @@ static int await_ready(struct mw_pool *pool, struct generation *generation, cons
     generation->workers = (unsigned)wire.number;
     generation->time_ms = (unsigned)wire.flags;
     memcpy(generation->warnings, wire.text, sizeof wire.text);
-    return generation->reuse
-               ? mw_reuse_serve(generation->reuse, generation->control, generation->time_ms, error)
-               : 0;
+    if (generation->reuse)
+        mw_reuse_serve(generation->reuse, generation->control, generation->time_ms);
+    return 0;
 }
 
 /* Verdicts to be reused, where that is wanted; without them everything is scanned. */

@@ -28,9 +28,9 @@ struct mw_reuse {
     atomic_uint users;
     int64_t lasts_us;
     struct mw_reuse_table *table; /* written by the asking thread alone */
-    int control;                  /* -1: nobody to ask yet */
     unsigned time_ms;
-    pthread_mutex_t lock; /* guards sightings */
+    pthread_mutex_t lock; /* guards what follows */
+    int control;          /* -1: nobody to ask */
     struct mw_sightings *sightings;
 };
 
@@ -55,6 +55,16 @@ struct mw_verify {
 
 /* --- a generation's verdicts ---------------------------------------------------------- */
 
+static void release(struct mw_reuse *reuse)
+{
+    if (atomic_fetch_sub(&reuse->users, 1) > 1)
+        return;
+    mw_sightings_free(reuse->sightings);
+    mw_reuse_table_free(reuse->table);
+    pthread_mutex_destroy(&reuse->lock);
+    free(reuse);
+}
+
 struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct mw_error *error)
 {
     struct mw_reuse *reuse = calloc(1, sizeof *reuse);
@@ -73,7 +83,7 @@ struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct m
         return reuse;
     if (reuse->table)
         mw_fail_errno(error, "cannot remember files for reuse");
-    mw_reuse_release(reuse);
+    release(reuse);
     return NULL;
 }
 
@@ -82,23 +92,43 @@ int mw_reuse_fd(const struct mw_reuse *reuse)
     return mw_reuse_table_fd(reuse->table);
 }
 
-int mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms, struct mw_error *error)
+void mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms)
 {
     reuse->time_ms = time_ms;
-    reuse->control = fcntl(control, F_DUPFD_CLOEXEC, 0);
-    return reuse->control >= 0 ? 0 : mw_fail_errno(error, "cannot have files verified");
+    reuse->control = control;
 }
 
-void mw_reuse_release(struct mw_reuse *reuse)
+void mw_reuse_retire(struct mw_reuse *reuse)
 {
-    if (!reuse || atomic_fetch_sub(&reuse->users, 1) > 1)
+    if (!reuse)
         return;
-    if (reuse->control >= 0)
-        close(reuse->control);
-    mw_sightings_free(reuse->sightings);
-    mw_reuse_table_free(reuse->table);
-    pthread_mutex_destroy(&reuse->lock);
-    free(reuse);
+    pthread_mutex_lock(&reuse->lock);
+    reuse->control = -1;
+    pthread_mutex_unlock(&reuse->lock);
+    release(reuse);
+}
+
+/* Tells the generation, if it is there still. Its control socket is kept open for no longer
+ * than that: while it is open the generation's workers are replaced. */
+static int tell_generation(struct mw_reuse *reuse, const struct mw_wire *wire, const int *fds,
+                           size_t count, struct mw_error *error)
+{
+    pthread_mutex_lock(&reuse->lock);
+    int own = reuse->control >= 0 ? fcntl(reuse->control, F_DUPFD_CLOEXEC, 0) : -1;
+    pthread_mutex_unlock(&reuse->lock);
+    if (own < 0)
+        return mw_fail(error, MW_ERR_MISSING, "its generation of workers is gone");
+    int result = mw_wire_send(own, wire, fds, count, error);
+    close(own);
+    return result;
+}
+
+static bool is_retired(struct mw_reuse *reuse)
+{
+    pthread_mutex_lock(&reuse->lock);
+    bool retired = reuse->control < 0;
+    pthread_mutex_unlock(&reuse->lock);
+    return retired;
 }
 
 static bool seen_again(struct mw_reuse *reuse, const unsigned char *key)
@@ -127,14 +157,16 @@ static void tell(const struct mw_verify *verify, const char *sha256, const char 
     verify->notice(verify->user, true, text);
 }
 
-/* As mw_wire_receive, but gives up when we are to stop. */
-static int receive(const struct mw_verify *verify, int reply, struct mw_wire *wire, int *fds,
-                   size_t count, int64_t wait_ms, struct mw_error *error)
+/* As mw_wire_receive, but gives up when nobody wants the answer any more. */
+static int receive(const struct mw_verify *verify, struct mw_reuse *reuse, int reply,
+                   struct mw_wire *wire, int *fds, size_t count, int64_t wait_ms,
+                   struct mw_error *error)
 {
     int64_t late_ms = mw_clock_ms() + wait_ms;
     for (;;) {
         int code = mw_wire_receive(reply, wire, fds, count, TICK, error);
-        if (code != MW_ERR_TIMEOUT || mw_clock_ms() >= late_ms || atomic_load(&verify->stopping))
+        if (code != MW_ERR_TIMEOUT || mw_clock_ms() >= late_ms || atomic_load(&verify->stopping) ||
+            is_retired(reuse))
             return code;
     }
 }
@@ -144,19 +176,19 @@ static struct mw_report *await(const struct mw_verify *verify, const struct ques
                                int reply, struct mw_error *error)
 {
     struct mw_wire started = {0}, result = {0};
-    const struct mw_reuse *reuse = question->reuse;
+    struct mw_reuse *reuse = question->reuse;
     int64_t wait_ms =
         reuse->time_ms > 0 ? (int64_t)reuse->time_ms + MW_CREW_GRACE_MS + SPARE : UNBOUNDED;
     int fd;
-    if (receive(verify, reply, &started, NULL, 0, START, error) != 0)
+    if (receive(verify, reuse, reply, &started, NULL, 0, START, error) != 0)
         return NULL;
-    int code = receive(verify, reply, &result, &fd, 1, wait_ms, error);
+    int code = receive(verify, reuse, reply, &result, &fd, 1, wait_ms, error);
     if (code == 0)
         return mw_wire_unpack(fd, mw_memfile_size(question->file) + ROOM, error);
     if (code == MW_ERR_TIMEOUT) {
         struct mw_error ignored = {0};
         struct mw_wire end = {.kind = MW_WIRE_KILL, .number = started.number};
-        mw_wire_send(reuse->control, &end, NULL, 0, &ignored);
+        tell_generation(reuse, &end, NULL, 0, &ignored);
     }
     return NULL;
 }
@@ -171,7 +203,7 @@ static struct mw_report *ask(const struct mw_verify *verify, const struct questi
         return NULL;
     }
     const int fds[] = {mw_memfile_fd(question->file), ends[1]};
-    int sent = mw_wire_send(question->reuse->control, &wire, fds, 2, error);
+    int sent = tell_generation(question->reuse, &wire, fds, 2, error);
     close(ends[1]);
     struct mw_report *answer = sent == 0 ? await(verify, question, ends[0], error) : NULL;
     close(ends[0]);
@@ -251,9 +283,10 @@ static void answer(struct mw_verify *verify, const struct question *question)
     struct mw_report *found = ask(verify, question, &error);
     if (found) {
         use(verify, question->reuse, found, file);
-    } else if (!atomic_load(&verify->stopping)) {
+    } else {
         atomic_fetch_add(&verify->failures, 1);
-        tell(verify, file->sha256, error.text);
+        if (!atomic_load(&verify->stopping) && !is_retired(question->reuse))
+            tell(verify, file->sha256, error.text);
     }
     mw_report_free(found);
     mw_report_free(asked);
@@ -262,7 +295,7 @@ static void answer(struct mw_verify *verify, const struct question *question)
 static void forget(const struct question *question)
 {
     mw_memfile_free(question->file);
-    mw_reuse_release(question->reuse);
+    release(question->reuse);
 }
 
 static bool take(struct mw_verify *verify, struct question *question)

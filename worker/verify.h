@@ -22,7 +22,7 @@ struct mw_reuse_state {
     uint64_t disagreements; /* nor those: the worker had found something else */
 };
 
-/* The verdicts of one generation. Counted references; any thread. */
+/* The verdicts of one generation; any thread. */
 struct mw_reuse;
 
 /* With an empty table; NULL with error. */
@@ -31,12 +31,13 @@ struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct m
 /* The table's descriptor, borrowed, for the generation's processes. */
 int mw_reuse_fd(const struct mw_reuse *reuse);
 
-/* Whom to ask: the generation's control socket (kept open here until the end) and how many
- * ms one file may take (0: no bound). Before the first note; MW_ERR_SYSTEM. */
-int mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms, struct mw_error *error);
+/* Whom to ask: the generation's control socket (borrowed until mw_reuse_retire) and how many
+ * ms one file may take (0: no bound). Before the first note. */
+void mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms);
 
-/* NULL is allowed. */
-void mw_reuse_release(struct mw_reuse *reuse);
+/* The generation goes, and its verdicts with it: nobody is asked any more. Before its
+ * control socket is closed. NULL is allowed. */
+void mw_reuse_retire(struct mw_reuse *reuse);
 
 /* Who asks: a thread, once there is something to ask. One for a pool; any thread. */
 struct mw_verify;

@@ -295,16 +295,17 @@ int main(void)
     game.socket = ends[1];
     struct mw_verify *verify = mw_verify_new(notice, NULL);
     struct mw_reuse *reuse = mw_reuse_new(&settings, &error);
-    tap_ok(reuse && mw_reuse_serve(reuse, ends[0], TIME_MS, &error) == 0, "verdicts can be kept");
-    close(ends[0]);
+    tap_ok(reuse != NULL, "verdicts can be kept");
+    mw_reuse_serve(reuse, ends[0], TIME_MS);
     pthread_create(&thread, NULL, play, &game);
     test_answers(verify, reuse, &game);
     test_left_alone(verify, reuse, &game);
     test_flood(verify, reuse, &game);
-    mw_verify_free(verify);
-    mw_reuse_release(reuse);
+    mw_reuse_retire(reuse);
+    close(ends[0]);
     pthread_join(thread, NULL);
-    tap_ok(true, "all ends while files are waiting");
+    tap_ok(true, "a generation can go while files are waiting");
+    mw_verify_free(verify);
     close(ends[1]);
     return tap_done();
 }
