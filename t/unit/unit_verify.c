@@ -142,7 +142,7 @@ static void answer(const struct play *play, int file, int reply)
 static void *play(void *user)
 {
     struct play *play = user;
-    struct mw_wire wire;
+    struct mw_wire wire = {0};
     struct mw_error error = {0};
     for (;;) {
         int fds[MW_WIRE_FDS];
