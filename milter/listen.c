@@ -190,7 +190,7 @@ static int bind_local(int fd, const struct place *place, const struct mw_listen_
                                    "root, or leave it out where systemd makes the socket)",
                                    place->path, settings->group);
         else if (chmod(place->path, mode) != 0)
-            result = mw_fail_errno(error, "cannot listen on %s", place->path);
+            result = mw_fail_errno(error, "cannot set the mode of %s", place->path);
         umask(before);
     }
     close(lock);
