@@ -16,7 +16,7 @@ enum { MW_WIRE_FDS = 3, MW_WIRE_TEXT = 1024 };
 
 enum mw_wire_kind {
     MW_WIRE_JOB = 1, /* to a worker: message and what answer.h needs beside it */
-    MW_WIRE_STARTED, /* from it: who has the job */
+    MW_WIRE_STARTED, /* from a verifier: who has the question */
     MW_WIRE_RESULT,  /* from it: result file beside it */
     MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it, and where
                       * verdicts are reused their table */
