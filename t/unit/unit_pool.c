@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "t/unit/open_files.h"
 #include "t/unit/tap.h"
 #include "worker/pool.h"
 #include "worker/wire.h"
@@ -71,17 +72,6 @@ static size_t crews(pid_t *pids, size_t room)
 {
     pid_t nursery;
     return children(getpid(), &nursery, 1) == 1 ? children(nursery, pids, room) : 0;
-}
-
-static int open_files(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    return count;
 }
 
 struct load_test {

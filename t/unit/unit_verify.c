@@ -2,7 +2,6 @@
  * unit_verify: what the asking side believes of a verifier's answer: one that dies, hangs,
  * sends junk, speaks of another file, or of not all of it, has nothing kept.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "scanners/hash.h"
+#include "t/unit/open_files.h"
 #include "t/unit/tap.h"
 #include "worker/verify.h"
 #include "worker/wire.h"
@@ -157,17 +157,6 @@ static void *play(void *user)
         answer(play, fds[0], fds[1]);
         close(fds[1]);
     }
-}
-
-static int open_files(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    return count;
 }
 
 static uint64_t finished(struct mw_verify *verify)
