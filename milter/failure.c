@@ -60,6 +60,7 @@ enum mw_failure mw_failure_of_error(const struct mw_error *error)
     case MW_ERR_LIMIT:
         return MW_TOO_LARGE;
     case MW_ERR_INTERNAL:
+    case MW_ERR_MISSING:
         return MW_WORKER_CRASHED;
     default:
         return MW_INTERNAL_ERROR;

@@ -131,14 +131,19 @@ static void insert(struct planning *planning, const char *name, const char *text
     add_edit(planning, MW_EDIT_INSERT_HEADER, full, safe_value(planning, full, text));
 }
 
-/* A name from mail between quotes: without what would end it. */
-static const char *quotable(struct planning *planning, const char *text)
+static const char *without(struct planning *planning, const char *text, const char *unwanted)
 {
     char *copy = mw_arena_dup(planning->arena, text);
     for (char *c = copy; *c; c++)
-        if (strchr("\";\\", *c))
+        if (strchr(unwanted, *c))
             *c = '_';
     return copy;
+}
+
+/* A name from mail between quotes: without what would end it. */
+static const char *quotable(struct planning *planning, const char *text)
+{
+    return without(planning, text, "\";\\");
 }
 
 static void list_findings(struct planning *planning, const struct mw_findings *findings,
@@ -174,11 +179,24 @@ static const char *findings_text(struct planning *planning)
                : text;
 }
 
+/* Why a message is called unscanned: the failures, or the first reason that its report
+ * gives. */
+static const char *why_unscanned(struct planning *planning)
+{
+    const struct mw_report *report = planning->report;
+    const char *failures = mw_failures_text(planning->arena, planning->decision->failures);
+    if (*failures || report->verdict != MW_UNSCANNED || report->unscanned.count == 0)
+        return failures;
+    size_t more = report->unscanned.count - 1;
+    const char *first = without(planning, report->unscanned.items[0], "\";\\()");
+    return more > 0 ? mw_arena_printf(planning->arena, "%s, and %zu more", first, more) : first;
+}
+
 static const char *verdict_text(struct planning *planning)
 {
-    const char *failures = mw_failures_text(planning->arena, planning->decision->failures);
+    const char *why = why_unscanned(planning);
     return mw_arena_printf(planning->arena, "%s%s%s%s", mw_verdict_name(planning->report->verdict),
-                           *failures ? " (" : "", failures, *failures ? ")" : "");
+                           *why ? " (" : "", why, *why ? ")" : "");
 }
 
 static const char *sender_new(const struct planning *planning)

@@ -241,6 +241,10 @@ static void bury(struct crew *crew, pid_t pid, int status)
             slot->worker = 0;
             if (slot->worker_folder)
                 mw_scratch_empty(slot->worker_folder);
+            /* It has nobody to work for; were it left to see that itself, one that hangs would
+             * keep the place for ever. */
+            if (slot->runner > 0)
+                kill(slot->runner, SIGKILL);
             note_death(crew, slot, status);
         } else if (slot->runner == pid) {
             slot->runner = 0;

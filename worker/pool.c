@@ -256,22 +256,45 @@ static void give_back(struct mw_pool *pool, struct generation *generation, bool 
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* With reloading held. */
+static int next_generation(struct mw_pool *pool, struct mw_error *error)
+{
+    struct generation *next = start_generation(pool, error);
+    if (!next)
+        return error->code;
+    pthread_mutex_lock(&pool->lock);
+    struct generation *old = pool->current;
+    pool->current = next;
+    pool->state.generation++;
+    pool->state.workers = next->workers;
+    if (old)
+        release(old);
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
+}
+
 int mw_pool_reload(struct mw_pool *pool, struct mw_error *error)
 {
     pthread_mutex_lock(&pool->reloading);
-    struct generation *next = start_generation(pool, error);
-    if (next) {
-        pthread_mutex_lock(&pool->lock);
-        struct generation *old = pool->current;
-        pool->current = next;
-        pool->state.generation++;
-        pool->state.workers = next->workers;
-        if (old)
-            release(old);
-        pthread_mutex_unlock(&pool->lock);
-    }
+    int result = next_generation(pool, error);
     pthread_mutex_unlock(&pool->reloading);
-    return next ? 0 : error->code;
+    return result;
+}
+
+/* All workers of a generation in use are gone. Many messages find that out at once; the
+ * first has another one started, the others wait for it. */
+static void replace(struct mw_pool *pool, const struct generation *lost)
+{
+    struct mw_error error = {0};
+    pthread_mutex_lock(&pool->reloading);
+    pthread_mutex_lock(&pool->lock);
+    bool current = pool->current == lost;
+    pthread_mutex_unlock(&pool->lock);
+    if (current && next_generation(pool, &error) == 0)
+        notice(pool, true, "all workers were gone, others were started");
+    else if (current)
+        notice(pool, true, error.text);
+    pthread_mutex_unlock(&pool->reloading);
 }
 
 /* --- examinations -------------------------------------------------------------------- */
@@ -360,15 +383,11 @@ struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_
     mw_answer_free(answer);
     if (report && generation->reuse)
         mw_verify_note(pool->verify, generation->reuse, report);
+    if (sent == MW_ERR_MISSING)
+        replace(pool, generation);
     give_back(pool, generation, report != NULL);
     if (!report && sent == 0 && error->code != MW_ERR_BUSY)
         note_message(pool, message, error);
-    /* All workers of the generation are gone: the next message gets a new one. */
-    if (sent != 0) {
-        struct mw_error reload = {0};
-        if (mw_pool_reload(pool, &reload) != 0)
-            notice(pool, true, reload.text);
-    }
     return report;
 }
 

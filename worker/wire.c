@@ -43,6 +43,8 @@ int mw_wire_send(int socket, const struct mw_wire *wire, const int *fds, size_t 
     for (;;) {
         if (sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)sizeof *wire)
             return 0;
+        if (errno == EPIPE || errno == ECONNRESET)
+            return mw_fail(error, MW_ERR_MISSING, "the worker processes have ended");
         if (errno != EINTR)
             return mw_fail_errno(error, "cannot send to a worker process");
     }

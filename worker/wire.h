@@ -42,7 +42,8 @@ struct mw_wire {
     char text[MW_WIRE_TEXT];
 };
 
-/* Sends one message with descriptors (kept open here); MW_ERR_SYSTEM. */
+/* Sends one message with descriptors (kept open here); MW_ERR_MISSING when nobody is there
+ * any more, MW_ERR_SYSTEM. */
 int mw_wire_send(int socket, const struct mw_wire *wire, const int *fds, size_t count,
                  struct mw_error *error);
 

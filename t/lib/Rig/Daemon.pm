@@ -11,7 +11,8 @@ sub engines {
     return { yara => scalar $version =~ /YARA/, clamav => scalar $version =~ /ClamAV/ };
 }
 
-# Options: redis (a Rig::Redis), settings (a hash of sections, laid over the usual ones).
+# Options: redis (a Rig::Redis), settings (a hash of sections, laid over the usual ones),
+# prefix (a command in a list that runs the daemon in its own place).
 # As it is here it acts, knows our rules and database, and remembers senders.
 sub new {
     my ($class, %options) = @_;
@@ -76,7 +77,7 @@ sub program { return "$ENV{top_builddir}/mailwitnessd" }
 sub start {
     my ($self) = @_;
     my $lines = () = slurp($self->{log}) =~ /\n/g;
-    $self->{pid} = spawn({ out => $self->{log} }, program(), '-f', '-c', $self->{config});
+    $self->{pid} = spawn({ out => $self->{log} }, @{ $self->{prefix} || [] }, program(), '-f', '-c', $self->{config});
     wait_until(60, sub {
         alive($self->{pid}) or return 1;
         return $self->answers;
@@ -124,6 +125,9 @@ sub processes { my ($self) = @_; return map { $_->[0] } $self->_tree }
 
 # Those that scan. Above them are the one that starts generations, and a generation's own.
 sub workers { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 3 } $self->_tree }
+
+# A generation's own processes, which keep workers.
+sub crews { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 2 } $self->_tree }
 
 # Metrics as { 'name{labels}' => value }.
 sub metrics {
