@@ -331,8 +331,13 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
         wait.user = tick->user;
     }
     int worker, code = mw_answer_await(answer, &wait, &worker, error);
-    if (code == 0)
-        return mw_answer_take(answer, pool->settings.result_max, error);
+    if (code == 0) {
+        struct mw_report *report = mw_answer_take(answer, pool->settings.result_max, error);
+        /* It is the report that has too many bytes, not the message. */
+        if (!report && error->code == MW_ERR_LIMIT)
+            error->code = MW_ERR_FORMAT;
+        return report;
+    }
     if (code == MW_ERR_TIMEOUT) {
         end_worker(generation, worker);
         mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended", time_ms);

@@ -14,10 +14,11 @@
 #include "config.h"
 #include "scanners/hash.h"
 #include "t/unit/tap.h"
+#include "t/unit/worker_side.h"
 #include "worker/answer.h"
 #include "worker/pool.h"
 
-enum { SIZE = 3000, PATIENCE = 1000, PAUSE_US = 10000, DESCRIPTORS = 32 };
+enum { SIZE = 3000, PATIENCE = 1000, PAUSE_US = 10000 };
 
 /* What libclamav knows by the tests' database, in pieces, and the like. */
 static const char marker[] = "mailwitness-malware"
@@ -73,28 +74,6 @@ static struct mw_bytes bad_file(unsigned number)
     int length = snprintf(text, sizeof text, "%u %s", number, marker);
     text[length] = ' ';
     return (struct mw_bytes){(const unsigned char *)text, SIZE};
-}
-
-/* The file that a worker's report is to be written to. */
-static int find_file(void)
-{
-    int fd = 3;
-    while (fd < DESCRIPTORS &&
-           (fcntl(fd, F_GET_SEALS) < 0 ||
-            (fcntl(fd, F_GET_SEALS) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0))
-        fd++;
-    return fd;
-}
-
-/* The pipe that tells of it. */
-static int find_pipe(void)
-{
-    struct stat facts;
-    int fd = 3;
-    while (fd < DESCRIPTORS && (fstat(fd, &facts) != 0 || !S_ISFIFO(facts.st_mode) ||
-                                (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY))
-        fd++;
-    return fd;
 }
 
 /* The worker's answer to its job, forged: the file number is there and clean. With boast

@@ -1,0 +1,220 @@
+/* unit_hostile: workers that lie: what they answer is a failed scan, and nothing more. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "t/unit/tap.h"
+#include "t/unit/worker_side.h"
+#include "worker/pool.h"
+#include "worker/wire.h"
+
+/* HEAD: the bytes in front of a report in a worker's file (answer.c). */
+enum { HEAD = 16, RESULT_MAX = 1 << 20 };
+
+/* A sound packed report, made before there are workers, and a copy to spoil. */
+static unsigned char *good, *copy;
+static size_t good_size;
+
+/* --- in a worker ------------------------------------------------------------------- */
+
+static void send_bytes(const unsigned char *bytes, size_t size)
+{
+    int file = find_file(), ready = find_pipe();
+    if (pwrite(file, bytes, size, HEAD) == (ssize_t)size && write(ready, "", 1) == 1)
+        _exit(0);
+    _exit(3);
+}
+
+static void truncated(void)
+{
+    send_bytes(good, good_size / 2);
+}
+
+static void longer(void)
+{
+    send_bytes(copy, good_size + 1);
+}
+
+static void empty(void)
+{
+    send_bytes(good, 0);
+}
+
+static void no_report(void)
+{
+    memset(copy, 0x5a, good_size);
+    send_bytes(copy, good_size);
+}
+
+static void oversized(void)
+{
+    if (ftruncate(find_file(), RESULT_MAX + HEAD + 1) == 0)
+        send_bytes(good, good_size);
+}
+
+static void lying_size(void)
+{
+    copy[8] ^= 0x40;
+    send_bytes(copy, good_size);
+}
+
+static void lying_count(void)
+{
+    copy[16] = 200;
+    send_bytes(copy, good_size);
+}
+
+static void huge_count(void)
+{
+    memset(copy + 16, 0xff, 8);
+    send_bytes(copy, good_size);
+}
+
+static void wrong_hash(void)
+{
+    copy[good_size - 1] ^= 1;
+    send_bytes(copy, good_size);
+}
+
+static void no_utf8(void)
+{
+    unsigned char *subject = memmem(copy, good_size, "subject-text", 12);
+    if (subject)
+        *subject = 0xff;
+    send_bytes(copy, good_size);
+}
+
+/* Of a large one no copy is made: it could be changed while it is read. */
+static void still_writing(void)
+{
+    int file = find_file();
+    if (ftruncate(file, RESULT_MAX) == 0 &&
+        mmap(NULL, RESULT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED &&
+        pwrite(file, good, good_size, HEAD) == (ssize_t)good_size && write(find_pipe(), "", 1) == 1)
+        for (;;) {
+        }
+}
+
+static void silent(void)
+{
+    _exit(0);
+}
+
+static const struct {
+    const char *name;
+    void (*answer)(void);
+    const char *problem;
+} lies[] = {
+    {"truncated", truncated, "worker.report"},
+    {"with bytes too many", longer, "worker.report"},
+    {"empty", empty, "worker.report"},
+    {"of other bytes", no_report, "worker.report"},
+    {"larger than may be", oversized, "worker.report"},
+    {"that lies about its size", lying_size, "worker.report"},
+    {"that counts attachments it has not", lying_count, "worker.report"},
+    {"that counts more than there can be", huge_count, "worker.report"},
+    {"with bytes of another SHA-256", wrong_hash, "worker.report"},
+    {"that is not UTF-8", no_utf8, "worker.report"},
+    {"that can still be changed", still_writing, "worker.report"},
+    {"that never comes", silent, "worker.crashed"},
+};
+
+static int is_new(void *user, const char *address)
+{
+    unsigned number = 0;
+    (void)user;
+    if (sscanf(address, "liar%u@", &number) == 1 && number < sizeof lies / sizeof *lies)
+        lies[number].answer();
+    return 0;
+}
+
+/* --- the asking side --------------------------------------------------------------- */
+
+static struct mw_memfile *message_from(const char *sender)
+{
+    struct mw_error error = {0};
+    char text[256];
+    snprintf(text, sizeof text,
+             "From: %s@example.com\nSubject: subject-text\nContent-Type: application/pdf\n\n"
+             "the attached bytes",
+             sender);
+    struct mw_memfile *file = mw_memfile_new("message", &error);
+    mw_memfile_append(file, mw_bytes_of(text), SIZE_MAX, &error);
+    mw_memfile_seal(file, &error);
+    return file;
+}
+
+static struct mw_report *examine(struct mw_pool *pool, const char *sender, struct mw_error *error)
+{
+    struct mw_memfile *message = message_from(sender);
+    struct mw_report *report = mw_pool_examine(pool, message, error);
+    mw_memfile_free(message);
+    return report;
+}
+
+static void test_lie(struct mw_pool *pool, unsigned number)
+{
+    char sender[32];
+    struct mw_error error = {0}, none = {0};
+    snprintf(sender, sizeof sender, "liar%u", number);
+    struct mw_report *report = examine(pool, sender, &error);
+    tap_ok(!report && error.code != 0, "a report %s is none", lies[number].name);
+    mw_report_free(report);
+    report = mw_pool_unexamined(mw_bytes_of("raw"), &error);
+    tap_is(report->errors.count == 1 ? report->errors.items[0].name : NULL, lies[number].problem,
+           error.text);
+    tap_ok(report->verdict == MW_UNSCANNED, "... and makes the message unscanned");
+    mw_report_free(report);
+    report = examine(pool, "honest", &none);
+    if (!tap_ok(report && report->attachments.count == 1 &&
+                    report->attachments.items[0].data.size == 18,
+                "... the next message is examined as ever"))
+        printf("# %s\n", none.text);
+    mw_report_free(report);
+}
+
+static bool make_good_report(void)
+{
+    struct mw_error error = {0};
+    struct mw_witness_settings settings = {0};
+    struct mw_bytes raw, bytes = {0};
+    mw_limits_default(&settings.limits);
+    struct mw_memfile *message = message_from("honest");
+    struct mw_witness *witness = mw_witness_new(&settings, &error);
+    mw_memfile_map(message, &raw, &error);
+    struct mw_report *report = mw_witness_examine(witness, raw);
+    struct mw_memfile *file = mw_wire_pack(report, &error);
+    if (file && mw_memfile_map(file, &bytes, &error) == 0) {
+        good_size = bytes.size;
+        good = calloc(2, good_size + 16);
+        copy = good + good_size + 16;
+        memcpy(good, bytes.data, good_size);
+        memcpy(copy, bytes.data, good_size);
+    }
+    mw_memfile_free(file);
+    mw_report_free(report);
+    mw_witness_free(witness);
+    mw_memfile_free(message);
+    return good != NULL;
+}
+
+int main(void)
+{
+    struct mw_error error = {0};
+    struct mw_pool_settings settings;
+    mw_pool_settings_default(&settings);
+    settings.crew.workers = 1;
+    settings.crew.witness.limits.time_ms = 2000;
+    settings.crew.witness.sender_filter.is_new = is_new;
+    settings.result_max = RESULT_MAX;
+    if (!tap_ok(make_good_report(), "a sound report is there to spoil"))
+        return tap_done();
+    struct mw_pool *pool = mw_pool_new(&settings, &error);
+    if (!tap_ok(pool != NULL, "a pool starts"))
+        printf("# %s\n", error.text);
+    for (unsigned i = 0; pool && i < sizeof lies / sizeof *lies; i++)
+        test_lie(pool, i);
+    mw_pool_free(pool);
+    free(good);
+    return tap_done();
+}
