@@ -43,8 +43,9 @@ static struct mw_memfile *message_of(const char *text)
     return file;
 }
 
-/* Pids of the processes below this one, but for those that have ended already. */
-static size_t children(pid_t root, pid_t *pids, size_t room)
+/* Pids of the processes below this one: those that have ended and were not waited for, or
+ * the others. */
+static size_t offspring(pid_t root, bool ended, pid_t *pids, size_t room)
 {
     size_t count = 0;
     DIR *proc = opendir("/proc");
@@ -56,7 +57,7 @@ static size_t children(pid_t root, pid_t *pids, size_t room)
         snprintf(path, sizeof path, "/proc/%d/stat", pid);
         FILE *file = fopen(path, "re");
         const char *close = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-        if (close && strlen(close) > 4 && close[2] != 'Z' && close[2] != 'X' &&
+        if (close && strlen(close) > 4 && (close[2] == 'Z' || close[2] == 'X') == ended &&
             (pid_t)atoi(close + 4) == root)
             pids[count++] = pid;
         if (file)
@@ -67,11 +68,55 @@ static size_t children(pid_t root, pid_t *pids, size_t room)
     return count;
 }
 
+static size_t children(pid_t root, pid_t *pids, size_t room)
+{
+    return offspring(root, false, pids, room);
+}
+
 /* Those of the generations: below us is the nursery, and below that they are. */
 static size_t crews(pid_t *pids, size_t room)
 {
     pid_t nursery;
     return children(getpid(), &nursery, 1) == 1 ? children(nursery, pids, room) : 0;
+}
+
+/* How many lines of a process's maps, and how many of its descriptors, are memory files. */
+static unsigned memory_files(pid_t pid)
+{
+    unsigned count = 0;
+    char path[320], text[512];
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    FILE *maps = fopen(path, "re");
+    while (maps && fgets(text, sizeof text, maps))
+        count += strstr(text, "/memfd:") != NULL;
+    if (maps)
+        fclose(maps);
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%s", pid, entry->d_name);
+        ssize_t size = readlink(path, text, sizeof text - 1);
+        text[size > 0 ? size : 0] = '\0';
+        count += strncmp(text, "/memfd:", 7) == 0;
+    }
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* What is held here, in the nursery and in its crews: memory files, or processes that
+ * nobody waited for. */
+static unsigned left_over(bool processes)
+{
+    pid_t nursery, pids[64], ended[64];
+    unsigned count = 0;
+    size_t found = crews(pids, 62);
+    pids[found++] = getpid();
+    if (children(getpid(), &nursery, 1) == 1)
+        pids[found++] = nursery;
+    for (size_t i = 0; i < found; i++)
+        count += processes ? (unsigned)offspring(pids[i], true, ended, 64) : memory_files(pids[i]);
+    return count;
 }
 
 struct load_test {
@@ -144,6 +189,16 @@ static bool wait_for_one_crew(void)
     return true;
 }
 
+/* A worker that ended just now is waited for soon. */
+static unsigned wait_for_burials(void)
+{
+    int64_t late = seconds() + 60;
+    unsigned count;
+    while ((count = left_over(true)) > 0 && seconds() < late)
+        usleep(2000);
+    return count;
+}
+
 /* Waits until so many deaths are known; how many are. */
 static uint64_t wait_for_deaths(struct mw_pool *pool, uint64_t wanted)
 {
@@ -167,6 +222,7 @@ static void test_killing(struct mw_pool *pool)
     int before = open_files();
     tap_ok(wait_for_one_crew(), "older generations end");
     uint64_t deaths = wait_for_deaths(pool, 0);
+    unsigned files = left_over(false);
     pthread_create(&killer, NULL, murder, &test);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, ask, &test);
@@ -184,6 +240,8 @@ static void test_killing(struct mw_pool *pool)
            "workers were really killed, and that is counted");
     tap_is_number(test.mixed, 0, "no message gets another one's report");
     tap_is_number(open_files(), before, "no descriptor is left over");
+    tap_is_number(left_over(false), files, "no memory file is left over");
+    tap_is_number(wait_for_burials(), 0, "no process is left that nobody waited for");
     mw_pool_get_state(pool, &state);
     tap_is_number((long long)state.busy, 0, "nothing is counted as under way any more");
 }
