@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "milter/callbacks.h"
 #include "milter/check.h"
+#include "milter/check_memory.h"
 #include "milter/control.h"
 #include "milter/engine.h"
 #include "milter/front.h"
@@ -47,18 +48,42 @@ static void print_all(const char *kind, const struct mw_texts *texts)
         fprintf(stderr, "mailwitnessd: %s%s\n", kind, texts->items[i]);
 }
 
+/* Rights go for good. */
+static int become_user(const char *name, const struct passwd *user, struct mw_error *error)
+{
+    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0)
+        return mw_fail_errno(error, "cannot become %s", name);
+    return 0;
+}
+
+/* Files are opened by milter.user, once the daemon has become that. */
+static void check_as_user(const struct mw_config *config, struct mw_arena *arena,
+                          struct mw_check_findings *findings)
+{
+    struct mw_error error = {0};
+    const char *name = config->milter.user;
+    const struct passwd *user = geteuid() == 0 && name && *name ? getpwnam(name) : NULL;
+    if (user && become_user(name, user, &error) != 0)
+        mw_texts_add(arena, &findings->mistakes, mw_arena_dup(arena, error.text));
+    else
+        mw_check_memory(config, arena, findings);
+}
+
 int mw_lifecycle_test(const struct mw_lifecycle_options *options)
 {
     struct mw_arena *arena = mw_arena_new();
-    struct mw_texts mistakes = {0}, warnings = {0};
-    struct mw_config *config = mw_check_load(options->config_path, arena, &mistakes);
+    struct mw_check_findings findings = {0};
+    struct mw_config *config = mw_check_load(options->config_path, arena, &findings.mistakes);
     if (config) {
-        mw_check_times(config, arena, &warnings);
-        mw_check_engines(config, arena, &mistakes, &warnings);
+        mw_check_times(config, arena, &findings.warnings);
+        mw_check_engines(config, arena, &findings.mistakes, &findings.warnings);
+        check_as_user(config, arena, &findings);
     }
-    print_all("warning: ", &warnings);
-    print_all("", &mistakes);
-    int count = (int)mistakes.count;
+    print_all("note: ", &findings.notes);
+    print_all("warning: ", &findings.warnings);
+    print_all("", &findings.mistakes);
+    int count = (int)findings.mistakes.count;
     if (count == 0)
         printf("%s: no mistakes\n", options->config_path ? options->config_path : "the defaults");
     mw_config_free(config);
@@ -228,9 +253,8 @@ static int drop_rights(const struct lifecycle *life, struct mw_error *error)
             return mw_fail(error, MW_ERR_INPUT, "milter.user: there is no user '%s'", name);
         if (give_files(life, user->pw_uid, error) != 0)
             return error->code;
-        if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-            setuid(user->pw_uid) != 0)
-            return mw_fail_errno(error, "cannot become %s", name);
+        if (become_user(name, user, error) != 0)
+            return error->code;
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (life->config->milter.core_size > 0)

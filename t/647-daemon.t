@@ -45,13 +45,46 @@ SKIP: {
     ($said, $status) = run(q{}, $program, '-t', '-c', "$dir/rules.conf");
     ok($status == 1 && $said =~ /rule[.]yar/, 'rules that do not compile are a mistake');
 }
-spew("$dir/good.conf", "milter: { listen = \"unix:$dir/never\"; };\n");
+my $own = "filter: { from: { source = \"from\"; file = \"$dir/from.filter\"; capacity = 1000; }; };\n";
+run(q{}, $mailwitness, 'bloom', 'create', '--capacity', 1000, "$dir/from.filter");
+spew("$dir/good.conf", "${own}milter: { listen = \"unix:$dir/never\"; };\n");
 ($said, $status) = run(q{}, $program, '-t', '-c', "$dir/good.conf");
 is("$status $said", "0 $dir/good.conf: no mistakes\n", 'a sound configuration passes');
 ok(!-e "$dir/never", '... and nothing is opened');
-spew("$dir/slow.conf", "limits: { time = \"10min\"; };\n");
+spew("$dir/slow.conf", "${own}limits: { time = \"10min\"; };\n");
 ($said, $status) = run(q{}, $program, '-t', '-c', "$dir/slow.conf");
 ok($status == 0 && $said =~ /warning: .*660 s together, postfix's milter_content_timeout is 300 s/, 'a time beyond what postfix waits is warned of');
+
+{
+    my $check = sub { my ($text) = @_; spew("$dir/named.conf", $text); return run(q{}, $program, '-t', '-c', "$dir/named.conf") };
+    my $filter = sub { my ($file, $capacity) = @_; return "filter: { from: { source = \"from\"; file = \"$file\"; capacity = $capacity; fp_rate = 0.01; }; };\n" };
+    ($said, $status) = $check->($filter->("$dir/from", 1000));
+    ok($status == 0 && $said =~ /note: filter 'from': the file \Q$dir\E\/from is not there yet and will be made/, 'a filter that is not there yet is told');
+    ok(!-e "$dir/from", '... and not made');
+    ($said, $status) = $check->($filter->("$dir/nowhere/from", 1000));
+    ok($status == 1 && $said =~ /filter 'from': .*nowhere\/from is not there, and cannot be made/, 'a filter that cannot be made is a mistake');
+    run(q{}, $mailwitness, 'bloom', 'create', '--capacity', 1000, '--fp-rate', '0.01', "$dir/from");
+    my $before = slurp("$dir/from");
+    ($said, $status) = $check->($filter->("$dir/from", 1000));
+    is("$status $said", "0 $dir/named.conf: no mistakes\n", 'a sound filter passes');
+    ($said, $status) = $check->($filter->("$dir/from", 2000));
+    ok($status == 1 && $said =~ /filter 'from': .*from/, 'one of another capacity is a mistake') or diag($said);
+    is(slurp("$dir/from"), $before, '... and stays as it was');
+    spew("$dir/damaged", substr($before, 0, 100) . 'x' x 5000);
+    ($said, $status) = $check->($filter->("$dir/damaged", 1000));
+    ok($status == 1 && $said =~ /filter 'from': .*damaged/, 'a damaged one is a mistake') or diag($said);
+    mkdir "$dir/own", 0700;
+    my $user = (getpwuid $>)[0] eq 'root' ? 'nobody' : q{};
+    my $store = sub { my ($folder) = @_; return "redis: { address = \"unix:$dir/no-redis\"; };\nspool: { folder = \"$folder\"; };\nmilter: { user = \"$user\"; };\n" };
+    ($said, $status) = $check->($store->("$dir/missing/spool"));
+    ok($status == 1 && $said =~ /spool[.]folder: .*missing\/spool is not there, and cannot be made/, 'a spool folder that cannot be made is a mistake') or diag($said);
+    like($said, qr/warning: redis: .*no-redis.*messages wait in the spool/, '... a Redis that is away is a warning');
+    SKIP: {
+        skip 'only root can look as another user', 1 if !$user;
+        ($said, $status) = $check->($store->("$dir/own"));
+        ok($status == 1 && $said =~ /spool[.]folder: cannot write to \Q$dir\E\/own: Permission denied/, 'a spool folder that milter.user may not write to is a mistake') or diag($said);
+    }
+}
 
 # --- sockets -----------------------------------------------------------------------------
 my @ports = map { free_port() } 1 .. 2;
