@@ -220,8 +220,8 @@ static void test_answers(struct mw_verify *verify, struct mw_reuse *reuse, struc
     mw_verify_get_state(verify, &state);
     tap_is_number((long long)state.disagreements, 1, "who finds something else disagrees");
     tap_is_number((long long)state.kept, 2, "what is kept is counted");
-    tap_is_number((long long)(state.kept + state.failures + state.disagreements),
-                  (long long)state.verifications, "... as is what is not");
+    tap_ok(state.kept + state.failures + state.disagreements == state.verifications,
+           "... as is what is not");
     tap_ok(atomic_load(&notices) > 0, "what is amiss is told");
 }
 
