@@ -62,6 +62,7 @@ static int load(void *user, struct mw_crew_settings *settings, struct mw_arena *
 #else
     scan->pe.enabled = false;
 #endif
+    (void)arena;
     (void)other;
     return 0;
 }
