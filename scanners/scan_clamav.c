@@ -80,6 +80,9 @@ static int set_limits(struct cl_engine *engine, const struct mw_clamav_settings 
         if (code != CL_SUCCESS)
             return fail_clamav(error, "ClamAV refuses a limit", code);
     }
+    /* It remembers clean files by their MD5, of which two files can be given the same: the
+     * first, clean, would let the second pass. What came before is ours to remember. */
+    cl_engine_set_num(engine, CL_ENGINE_DISABLE_CACHE, 1);
     if (settings->scratch && cl_engine_set_str(engine, CL_ENGINE_TMPDIR, settings->scratch) != 0)
         return mw_fail(error, MW_ERR_INPUT, "ClamAV refuses the scratch folder %s",
                        settings->scratch);

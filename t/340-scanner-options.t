@@ -133,6 +133,20 @@ SKIP: {
     ($report) = scan_with(sprintf($config, 'encrypted = false;', q{}), message($locked, 'a.zip'));
     ok(!found($report, "clamav:$name"), 'a kind of heuristics can be switched off');
 
+    # Two blocks with one MD5 (Wang and others, 2004), and the same behind both.
+    my $blocks = 'd131dd02c5e6eec4693d9a0698aff95c2fcab5%s712467eab4004583eb8fb7f8955ad340609f4b30283e4888325%s1415a085125e8f7cdc99fd91dbd%s280373c5b'
+        . 'd8823e3156348f5bae6dacd436c919c6dd53e2%s487da03fd02396306d248cda0e99f33420f577ee8ce54b67080%s80d1ec69821bcb6a8839396f965%sb6ff72a70';
+    my ($twin, $bad) = map { pack('H*', sprintf $blocks, @{$_}) . 'x' x 2000 } ['8', '7', 'f', 'b', 'a', '2'], ['0', 'f', '7', '3', '2', 'a'];
+    is(md5_hex($twin), md5_hex($bad), 'two files have one MD5');
+    write_file('db/twin.hsb', sha256_hex($bad) . ':' . length($bad) . ":Mailwitness.Test.Twin\n");
+    my $first = message($twin, 'a.bin');
+    (my $both = message($bad, 'b.bin')) =~ s/\A.*?(?=--edge)//s;
+    $first =~ s/--edge--\n\z/$both/;
+    ($report) = scan_with(sprintf($config, q{}, q{}), $first);
+    is(join(q{ }, map { $_->{verdict} } @{ $report->{attachments} }), 'clean malicious',
+        'a clean file does not vouch for another of the same MD5');
+    unlink scratch() . '/db/twin.hsb';
+
     write_file('db/pua.ndu', 'PUA.Mailwitness.Test:0:*:' . unpack('H*', 'unwanted-toolbar') . "\n");
     ($report) = scan_with(sprintf($config, q{}, q{}), message('unwanted-toolbar', 'a'));
     is(join(q{ }, grep { /^clamav/ } findings($report)), q{}, 'unwanted applications are not looked for');
