@@ -94,9 +94,14 @@ static int wait_until(const struct mw_answer *answer, int64_t until_us, struct m
     return count > 0;
 }
 
+static int64_t after(int64_t since_us, unsigned ms)
+{
+    return ms > 0 ? since_us + (int64_t)ms * 1000 : INT64_MAX;
+}
+
 /* The byte in the pipe, or its end. */
-static int take_byte(const struct mw_answer *answer, int64_t asked_us, int *worker,
-                     struct mw_error *error)
+static int take_byte(const struct mw_answer *answer, const struct mw_answer_wait *wait,
+                     int64_t asked_us, int *worker, struct mw_error *error)
 {
     char byte;
     int64_t began_us;
@@ -108,12 +113,9 @@ static int take_byte(const struct mw_answer *answer, int64_t asked_us, int *work
         return 0;
     if (!who_began(answer, asked_us, worker, &began_us))
         return mw_fail(error, MW_ERR_MISSING, "the workers ended before one read the message");
+    if (mw_clock_us() >= after(began_us, wait->alarm_ms))
+        return mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms", wait->alarm_ms);
     return mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
-}
-
-static int64_t after(int64_t since_us, unsigned ms)
-{
-    return ms > 0 ? since_us + (int64_t)ms * 1000 : INT64_MAX;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -151,7 +153,7 @@ int mw_answer_await(struct mw_answer *answer, const struct mw_answer_wait *wait,
         if (ready < 0)
             return ready;
         if (ready > 0)
-            return take_byte(answer, asked_us, worker, error);
+            return take_byte(answer, wait, asked_us, worker, error);
         int64_t now = mw_clock_us();
         if (now >= look_us && look_at_clock(answer, wait, asked_us, worker, &look_us, error) != 0)
             return error->code;

@@ -32,6 +32,7 @@ void mw_answer_sent(struct mw_answer *answer);
 struct mw_answer_wait {
     unsigned queue_ms; /* until a worker begins */
     unsigned work_ms;  /* from then on */
+    unsigned alarm_ms; /* one that dies after so long was ended as its time was up */
     unsigned tick_ms;  /* tick(user) is called about so often; 0: never */
     void (*tick)(void *user);
     void *user;
@@ -40,7 +41,7 @@ struct mw_answer_wait {
 /*
  * Waits. 0, or MW_ERR_BUSY: nobody began in time; MW_ERR_TIMEOUT: who began, *worker, is
  * not done in time; MW_ERR_MISSING: nobody who might have begun is left; MW_ERR_INTERNAL:
- * who began has died. *worker is what that process said, not to be trusted.
+ * who began has died before its time was up. *worker is what that process said, not to be trusted.
  */
 int mw_answer_await(struct mw_answer *answer, const struct mw_answer_wait *wait, int *worker,
                     struct mw_error *error);

@@ -323,6 +323,7 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
 {
     unsigned time_ms = generation->time_ms;
     struct mw_answer_wait wait = {.queue_ms = pool->settings.queue_ms,
+                                  .alarm_ms = time_ms,
                                   .work_ms =
                                       time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + SPARE_MS : 0};
     if (tick) {

@@ -95,6 +95,12 @@ static void still_writing(void)
         }
 }
 
+static void for_ever(void)
+{
+    for (;;) {
+    }
+}
+
 static void silent(void)
 {
     _exit(0);
@@ -117,6 +123,7 @@ static const struct {
     {"that is not UTF-8", no_utf8, "worker.report"},
     {"that can still be changed", still_writing, "worker.report"},
     {"that never comes", silent, "worker.crashed"},
+    {"for which it takes too long", for_ever, "worker.timeout"},
 };
 
 static int is_new(void *user, const char *address)
