@@ -169,6 +169,9 @@ static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header
         errno = reserved;
         return mw_filter_fail(error, filter->path, "grow");
     }
+    /* On disk before a header can be that names it: a file shorter than that is refused. */
+    if (fdatasync(filter->fd) != 0)
+        return mw_filter_fail(error, filter->path, "grow");
     header->layers++;
     header->generation++;
     return 0;

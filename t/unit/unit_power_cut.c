@@ -29,16 +29,21 @@ struct image {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct image disk; /* under lock */
-static atomic_uint begun;
+static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER;
+static unsigned begun; /* under taking */
 
+/* One after the other: whichever has the higher number lacks nothing of the lower. */
 static struct image take_image(int fd)
 {
     struct stat facts;
-    struct image image = {.number = atomic_fetch_add(&begun, 1)};
-    if (fstat(fd, &facts) != 0 || !(image.bytes = malloc((size_t)facts.st_size)))
-        return image;
-    ssize_t got = pread(fd, image.bytes, (size_t)facts.st_size, 0);
-    image.size = got > 0 ? (size_t)got : 0;
+    struct image image = {0};
+    pthread_mutex_lock(&taking);
+    image.number = ++begun;
+    if (fstat(fd, &facts) == 0 && (image.bytes = malloc((size_t)facts.st_size))) {
+        ssize_t got = pread(fd, image.bytes, (size_t)facts.st_size, 0);
+        image.size = got > 0 ? (size_t)got : 0;
+    }
+    pthread_mutex_unlock(&taking);
     return image;
 }
 
