@@ -136,6 +136,8 @@ static bool set_bits(struct mw_filter *filter, XXH128_hash_t hash)
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
     bool is_new = !in_layers(filter, hash, layers);
     if (is_new) {
+        if (filter->sync_ms == MW_FILTER_SYNC_ALWAYS)
+            atomic_fetch_add(&filter->waiting, 1);
         mw_word *block = block_at(filter, layers - 1, hash);
         set_all(block, hash.low64);
         if (filter->header.layer[layers - 1].shape.bits > 1)
@@ -144,6 +146,30 @@ static bool set_bits(struct mw_filter *filter, XXH128_hash_t hash)
     }
     pthread_mutex_unlock(stripe);
     return is_new;
+}
+
+/* A value that is there, perhaps of a thread that waits for its flush still: who is told
+ * so may rely on it as much as that thread. */
+static int wait_for_others(struct mw_filter *filter, XXH128_hash_t hash, struct mw_error *error)
+{
+    pthread_mutex_t *stripe = &filter->stripes[hash.low64 >> 56];
+    if (filter->sync_ms != MW_FILTER_SYNC_ALWAYS)
+        return 0;
+    /* Whoever set its bits had counted itself among those who wait before it let go of this. */
+    pthread_mutex_lock(stripe);
+    pthread_mutex_unlock(stripe);
+    if (atomic_load(&filter->waiting) == 0 && !atomic_load(&filter->dirty))
+        return 0;
+    return mw_filter_wait_synced(filter, error);
+}
+
+static int wait_for_own(struct mw_filter *filter, struct mw_error *error)
+{
+    if (filter->sync_ms != MW_FILTER_SYNC_ALWAYS)
+        return 0;
+    int result = mw_filter_wait_synced(filter, error);
+    atomic_fetch_sub(&filter->waiting, 1);
+    return result;
 }
 
 int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
@@ -155,15 +181,14 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
     unsigned layers = atomic_load_explicit(&filter->layers, memory_order_acquire);
     *is_new = false;
     if (in_layers(filter, hash, layers))
-        return 0;
+        return wait_for_others(filter, hash, error);
     int result = grow_if_full(filter, error);
     *is_new = set_bits(filter, hash);
     if (!*is_new)
-        return 0;
+        return wait_for_others(filter, hash, error);
     atomic_store_explicit(&filter->dirty, true, memory_order_release);
-    if (filter->sync_ms == MW_FILTER_SYNC_ALWAYS && mw_filter_wait_synced(filter, error) != 0)
-        return error->code;
-    return result;
+    int flushed = wait_for_own(filter, error);
+    return flushed == 0 ? result : flushed;
 }
 
 static uint64_t count_bits(const struct mw_filter *filter, unsigned layer)

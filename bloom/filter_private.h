@@ -37,6 +37,7 @@ struct mw_filter {
     int sync_error;            /* errno of the last flush */
     atomic_int untold_failure; /* the same, until somebody was told */
     atomic_bool dirty;
+    atomic_uint waiting; /* sync always: threads that added and wait for the flush */
     pthread_t flusher;
     bool has_flusher, ending;
     pthread_cond_t end;
