@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use File::Path qw(make_path);
 use Net::SMTP;
-use Rig qw(folder spawn end_process wait_until free_port slurp spew run);
+use Rig qw(folder spawn alive process_tree end_process wait_until free_port slurp spew run);
 
 my @services = (
     'pickup unix n - n 60 1 pickup',
@@ -121,12 +121,27 @@ sub start {
     chomp $master;
     $self->{pid} = spawn({ out => "$dir/master.out", environment => { MAIL_CONFIG => "$dir/etc" } },
         "$master/master", '-c', "$dir/etc");
-    wait_until(20, sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}) })
+    wait_until(20, sub { !alive($self->{pid}) || $self->_greets }) && alive($self->{pid})
         or die 'postfix does not start: ', slurp("$dir/master.out"), slurp($self->{log});
     return;
 }
 
-sub stop { my ($self) = @_; end_process($self->{pid}); return }
+sub _greets {
+    my ($self) = @_;
+    my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 20) or return 0;
+    return (<$client> // q{}) =~ /^220/;
+}
+
+# Its children end a little later than the master, and hold the port and the lock till then:
+# another master would be refused.
+sub stop {
+    my ($self, $signal) = @_;
+    my @children = grep { $_ != $self->{pid} } process_tree($self->{pid});
+    end_process($self->{pid}, $signal);
+    wait_until(20, sub { !grep { (slurp("/proc/$_/stat") || q{}) =~ /^\d+ \(.*\) [^ZX]/s } @children })
+        or warn "postfix leaves processes behind: @children\n";
+    return;
+}
 
 # Changed settings take effect for the next connections.
 sub reconfigure {
