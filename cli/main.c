@@ -94,6 +94,7 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that must not grow is an error with a name */
     if (argc < 2) {
         help(1, argv);
         return MW_EXIT_ERROR;

@@ -48,6 +48,7 @@ struct mw_wake *mw_wake_new(struct mw_error *error)
     for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
         sigaction(caught[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that must not grow is an error with a name */
     mw_wake_block(false);
     return &the_wake;
 }

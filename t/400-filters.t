@@ -49,6 +49,9 @@ ok($status == 2 && $text =~ /did you mean 'create'/, 'a mistyped subcommand gets
 ($text, $status) = run(q{}, qw(bloom create --capacity many), "$dir/x");
 ok($status == 2 && $text =~ /--capacity: 'many' is no number/, 'a wrong number is named');
 
+my $said = qx(sh -c 'ulimit -f 8; exec $ENV{MAILWITNESS} bloom create --capacity 50m $dir/large.filter' 2>&1);
+ok($? >> 8 == 2 && $said =~ /large[.]filter.*: File too large/ && !-e "$dir/large.filter", '... and a file that may not be so large')
+    or diag("$?: $said");
 run(q{}, qw(bloom create --capacity 1000), "$dir/b.filter");
 run("carl\@example.com\n", qw(bloom add), "$dir/b.filter");
 ($text, $status) = run(q{}, qw(bloom merge), "$dir/all.filter", $file, "$dir/b.filter");
