@@ -166,7 +166,8 @@ static int expect_name(SSL *ssl, const char *name)
     if (is_number)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name);
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    return SSL_set1_host(ssl, name) == 1 &&
+           SSL_set_tlsext_host_name(ssl, (char *)(uintptr_t)name) == 1;
 }
 
 static int shake_hands(struct mw_transport *transport, struct mw_tls *tls, const char *name,

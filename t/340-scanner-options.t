@@ -44,8 +44,8 @@ ok(!(grep { defined $report->{$_} } qw(md5 sha1 sha512)) && $report->{sha256} eq
 ($report) = scan_with('scan: { message_hashes = true; };', $mail);
 is_deeply([@{$report}{qw(md5 sha1 sha256 sha512)}], [md5_hex($mail), sha1_hex($mail), sha256_hex($mail), sha512_hex($mail)],
     '... and with scan.message_hashes the other three as well');
-(undef, $status, $errors) = scan_with('scan: { order = ["type", "yarra"]; };', message('x', 'a'));
-ok($status == 2 && $errors =~ /scan[.]order: 'yarra' is no scanner; did you mean 'yara'/, 'an unknown one is named');
+(undef, $status, $errors) = scan_with('scan: { order = ["type", "fuzy"]; };', message('x', 'a'));
+ok($status == 2 && $errors =~ /scan[.]order: 'fuzy' is no scanner; did you mean 'fuzzy'/, 'an unknown one is named');
 (undef, $status, $errors) = scan_with('scan: { order = ["type", "type"]; };', message('x', 'a'));
 ok($status == 2 && $errors =~ /'type' stands there twice/, 'so is one that stands there twice');
 (undef, $status, $errors) = scan_with('condition: { clamv: { size_max = 1; }; };', message('x', 'a'));
