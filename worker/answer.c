@@ -158,7 +158,8 @@ int mw_answer_await(struct mw_answer *answer, const struct mw_answer_wait *wait,
         if (now >= look_us && look_at_clock(answer, wait, asked_us, worker, &look_us, error) != 0)
             return error->code;
         if (now >= tick_us) {
-            wait->tick(wait->user);
+            if (!wait->tick(wait->user))
+                return mw_fail(error, MW_ERR_MISSING, "nobody waits for the answer any more");
             tick_us = after(now, wait->tick_ms);
         }
     }

@@ -30,17 +30,18 @@ void mw_answer_sent(struct mw_answer *answer);
 
 /* Bounds of the waiting, in ms; 0: none. */
 struct mw_answer_wait {
-    unsigned queue_ms; /* until a worker begins */
-    unsigned work_ms;  /* from then on */
-    unsigned alarm_ms; /* one that dies after so long was ended as its time was up */
-    unsigned tick_ms;  /* tick(user) is called about so often; 0: never */
-    void (*tick)(void *user);
+    unsigned queue_ms;        /* until a worker begins */
+    unsigned work_ms;         /* from then on */
+    unsigned alarm_ms;        /* one that dies after so long was ended as its time was up */
+    unsigned tick_ms;         /* tick(user) is called about so often; 0: never */
+    bool (*tick)(void *user); /* false: nobody wants the answer any more */
     void *user;
 };
 
 /*
  * Waits. 0, or MW_ERR_BUSY: nobody began in time; MW_ERR_TIMEOUT: who began, *worker, is
- * not done in time; MW_ERR_MISSING: nobody who might have begun is left; MW_ERR_INTERNAL:
+ * not done in time; MW_ERR_MISSING: nobody who might have begun is left, or
+ * nobody wants to know; MW_ERR_INTERNAL:
  * who began has died before its time was up. *worker is what that process said, not to be trusted.
  */
 int mw_answer_await(struct mw_answer *answer, const struct mw_answer_wait *wait, int *worker,

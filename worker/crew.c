@@ -26,7 +26,7 @@
 
 /* ORPHANED: the signal by which the kernel tells that the asking side is gone. */
 enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000, ORPHANED = SIGUSR1 };
-enum { VERIFIER_NICE = 10 };
+enum { VERIFIER_NICE = 10, QUESTION_FDS = 1 + MW_ANSWER_FDS };
 
 /* A place for a worker, and for what runs programs for it. */
 struct slot {
@@ -127,12 +127,11 @@ _Noreturn static void become_worker(struct crew *crew, const struct slot *slot, 
 
 /* It has nothing but the one file and the socket for the one answer, and gives way to
  * who works on mail. */
-_Noreturn static void become_verifier(struct crew *crew, int file, int reply)
+_Noreturn static void become_verifier(struct crew *crew, int *fds)
 {
-    int fds[] = {file, reply};
     setpriority(PRIO_PROCESS, 0, VERIFIER_NICE);
-    confine(crew, &crew->verifier, fds, 2);
-    mw_verifier_run(crew->witness, crew->settings.witness.limits.time_ms, fds[0], fds[1]);
+    confine(crew, &crew->verifier, fds, QUESTION_FDS);
+    mw_verifier_run(crew->witness, crew->settings.witness.limits.time_ms, fds[0], fds + 1);
 }
 
 _Noreturn static void become_runner(const struct crew *crew, const struct slot *slot, int socket)
@@ -199,7 +198,7 @@ static void bury_verifier(struct crew *crew)
 }
 
 /* One at a time: who asks for the next one wants nothing more from the last one. */
-static void start_verifier(struct crew *crew, int file, int reply)
+static void start_verifier(struct crew *crew, int *fds)
 {
     int status = 0;
     if (crew->verifier.worker != 0) {
@@ -210,7 +209,7 @@ static void start_verifier(struct crew *crew, int file, int reply)
     }
     pid_t pid = fork();
     if (pid == 0)
-        become_verifier(crew, file, reply);
+        become_verifier(crew, fds);
     crew->verifier.worker = pid > 0 ? pid : 0;
 }
 
@@ -297,8 +296,8 @@ static void obey(struct crew *crew)
         crew->closing = crew->closing || result != MW_ERR_FORMAT;
         return;
     }
-    if (wire.kind == MW_WIRE_VERIFY && count == 2)
-        start_verifier(crew, fds[0], fds[1]);
+    if (wire.kind == MW_WIRE_VERIFY && count == QUESTION_FDS)
+        start_verifier(crew, fds);
     if (wire.kind == MW_WIRE_KILL)
         end_worker(crew, wire.number);
     for (size_t i = 0; i < count; i++)

@@ -317,6 +317,13 @@ static void end_worker(struct generation *generation, int pid)
     mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
 }
 
+static bool tick_on(void *user)
+{
+    const struct mw_pool_wait *wait = user;
+    wait->tick(wait->user);
+    return true;
+}
+
 static struct mw_report *await_report(struct mw_pool *pool, struct generation *generation,
                                       struct mw_answer *answer, const struct mw_pool_wait *tick,
                                       struct mw_error *error)
@@ -328,8 +335,8 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
                                       time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + SPARE_MS : 0};
     if (tick) {
         wait.tick_ms = tick->tick_ms;
-        wait.tick = tick->tick;
-        wait.user = tick->user;
+        wait.tick = tick_on;
+        wait.user = (void *)(uintptr_t)tick;
     }
     int worker, code = mw_answer_await(answer, &wait, &worker, error);
     if (code == 0) {

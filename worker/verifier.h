@@ -5,13 +5,15 @@
 #ifndef MW_WORKER_VERIFIER_H
 #define MW_WORKER_VERIFIER_H
 
+#include "worker/answer.h"
 #include "worker/witness.h"
 
 /*
  * In the verifier's process, confined, fresh from the crew: scans the attachment of the
- * packed report in file (mw_witness_verify), answers on reply as a worker does, and ends.
- * Takes both. The kernel ends it after time_ms (0: no bound) and some grace.
+ * packed report in file (mw_witness_verify), answers as a worker does, and ends. Takes all
+ * descriptors. The kernel ends it after time_ms (0: no bound) and some grace.
  */
-_Noreturn void mw_verifier_run(struct mw_witness *witness, unsigned time_ms, int file, int reply);
+_Noreturn void mw_verifier_run(struct mw_witness *witness, unsigned time_ms, int file,
+                               const int reply[MW_ANSWER_FDS]);
 
 #endif

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "worker/answer.h"
 #include "worker/crew.h"
 #include "worker/sightings.h"
 #include "worker/wire.h"
@@ -157,37 +157,37 @@ static void tell(const struct mw_verify *verify, const char *sha256, const char 
     verify->notice(verify->user, true, text);
 }
 
-/* As mw_wire_receive, but gives up when nobody wants the answer any more. */
-static int receive(const struct mw_verify *verify, struct mw_reuse *reuse, int reply,
-                   struct mw_wire *wire, int *fds, size_t count, int64_t wait_ms,
-                   struct mw_error *error)
+/* Whose answer is waited for. */
+struct wish {
+    const struct mw_verify *verify;
+    struct mw_reuse *reuse;
+};
+
+static bool is_wanted(void *user)
 {
-    int64_t late_ms = mw_clock_ms() + wait_ms;
-    for (;;) {
-        int code = mw_wire_receive(reply, wire, fds, count, TICK, error);
-        if (code != MW_ERR_TIMEOUT || mw_clock_ms() >= late_ms || atomic_load(&verify->stopping) ||
-            is_retired(reuse))
-            return code;
-    }
+    const struct wish *wish = user;
+    return !atomic_load(&wish->verify->stopping) && !is_retired(wish->reuse);
 }
 
 /* A verifier's answer about the file, or NULL. */
 static struct mw_report *await(const struct mw_verify *verify, const struct question *question,
-                               int reply, struct mw_error *error)
+                               struct mw_answer *answer, struct mw_error *error)
 {
-    struct mw_wire started = {0}, result = {0};
     struct mw_reuse *reuse = question->reuse;
-    int64_t wait_ms =
-        reuse->time_ms > 0 ? (int64_t)reuse->time_ms + MW_CREW_GRACE_MS + SPARE : UNBOUNDED;
-    int fd;
-    if (receive(verify, reuse, reply, &started, NULL, 0, START, error) != 0)
-        return NULL;
-    int code = receive(verify, reuse, reply, &result, &fd, 1, wait_ms, error);
+    struct wish wish = {verify, reuse};
+    const struct mw_answer_wait wait = {
+        .queue_ms = START,
+        .work_ms = reuse->time_ms > 0 ? reuse->time_ms + MW_CREW_GRACE_MS + SPARE : UNBOUNDED,
+        .alarm_ms = reuse->time_ms,
+        .tick_ms = TICK,
+        .tick = is_wanted,
+        .user = &wish};
+    int worker, code = mw_answer_await(answer, &wait, &worker, error);
     if (code == 0)
-        return mw_wire_unpack(fd, mw_memfile_size(question->file) + ROOM, error);
+        return mw_answer_take(answer, mw_memfile_size(question->file) + ROOM, error);
     if (code == MW_ERR_TIMEOUT) {
         struct mw_error ignored = {0};
-        struct mw_wire end = {.kind = MW_WIRE_KILL, .number = started.number};
+        struct mw_wire end = {.kind = MW_WIRE_KILL, .number = worker};
         tell_generation(reuse, &end, NULL, 0, &ignored);
     }
     return NULL;
@@ -196,18 +196,17 @@ static struct mw_report *await(const struct mw_verify *verify, const struct ques
 static struct mw_report *ask(const struct mw_verify *verify, const struct question *question,
                              struct mw_error *error)
 {
-    int ends[2];
     struct mw_wire wire = {.kind = MW_WIRE_VERIFY};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-        mw_fail_errno(error, "cannot ask a verifier");
+    struct mw_answer *answer = mw_answer_new(error);
+    if (!answer)
         return NULL;
-    }
-    const int fds[] = {mw_memfile_fd(question->file), ends[1]};
-    int sent = tell_generation(question->reuse, &wire, fds, 2, error);
-    close(ends[1]);
-    struct mw_report *answer = sent == 0 ? await(verify, question, ends[0], error) : NULL;
-    close(ends[0]);
-    return answer;
+    int fds[1 + MW_ANSWER_FDS] = {mw_memfile_fd(question->file)};
+    mw_answer_fds(answer, fds + 1);
+    int sent = tell_generation(question->reuse, &wire, fds, 1 + MW_ANSWER_FDS, error);
+    mw_answer_sent(answer);
+    struct mw_report *report = sent == 0 ? await(verify, question, answer, error) : NULL;
+    mw_answer_free(answer);
+    return report;
 }
 
 /* Nothing about the file was left out, and it is about this file. */

@@ -16,8 +16,6 @@ enum { MW_WIRE_FDS = 3, MW_WIRE_TEXT = 1024 };
 
 enum mw_wire_kind {
     MW_WIRE_JOB = 1, /* to a worker: message and what answer.h needs beside it */
-    MW_WIRE_STARTED, /* from a verifier: who has the question */
-    MW_WIRE_RESULT,  /* from it: result file beside it */
     MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it, and where
                       * verdicts are reused their table */
     MW_WIRE_READY,   /* from a generation: number is how many workers it has, flags how
@@ -25,8 +23,8 @@ enum mw_wire_kind {
     MW_WIRE_FAILED,  /* from it: text tells why it could not load */
     MW_WIRE_KILL,    /* to it: number is the worker to end */
     MW_WIRE_ENGINES, /* before that: text has its engines as a JSON list */
-    MW_WIRE_VERIFY,  /* to a generation: a file for a verifier (verifier.h) and a reply socket
-                      * beside it */
+    MW_WIRE_VERIFY,  /* to a generation: a file for a verifier (verifier.h) and what answer.h
+                      * needs beside it */
     MW_WIRE_RUN,     /* to a runner: number is the program, flags has a count above and the ms
                       * it may take below, text its facts, each with a NUL; the part beside it */
     MW_WIRE_RAN,     /* from it: number is the exit code or signal, flags the same count and how

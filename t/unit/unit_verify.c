@@ -3,7 +3,9 @@
  * sends junk, speaks of another file, or of not all of it, has nothing kept.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include "scanners/hash.h"
 #include "t/unit/open_files.h"
 #include "t/unit/tap.h"
+#include "worker/answer.h"
 #include "worker/verify.h"
 #include "worker/wire.h"
 
@@ -108,33 +111,44 @@ static void spoil(struct mw_report *report, enum manner manner)
         report->attachments.items[0].findings.count = 0;
 }
 
-static void answer(const struct play *play, int file, int reply)
+/* In place of a report. */
+static void give_junk(const int *reply)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *file =
+        mw_memfile_adopt(reply[0], (size_t)lseek(reply[0], 0, SEEK_END), &error);
+    mw_memfile_append(file, mw_bytes_of("no report"), SIZE_MAX, &error);
+    mw_memfile_free(file);
+    if (write(reply[1], "", 1) != 1)
+        printf("# nobody waits for junk\n");
+}
+
+/* Takes file and reply[0]. */
+static void answer(const struct play *play, int file, const int *reply)
 {
     struct mw_error error = {0};
     enum manner manner = (enum manner)atomic_load(&play->manner);
-    struct mw_wire wire = {.kind = MW_WIRE_STARTED, .number = 4711};
     struct mw_report *asked = mw_wire_unpack(file, SIZE_MAX, &error);
     unsigned number =
         (unsigned)strtoul((const char *)asked->attachments.items[0].data.data + 5, NULL, 10);
     mw_report_free(asked);
-    if (manner == DIES)
+    if (manner == DIES || !mw_answer_begin(reply)) {
+        close(reply[0]);
         return;
-    mw_wire_send(reply, &wire, NULL, 0, &error);
-    wire.kind = MW_WIRE_RESULT;
+    }
     if (manner == HANGS) {
-        mw_wire_receive(reply, &wire, NULL, 0, LATE_S * 1000, &error);
+        struct pollfd asker = {.fd = reply[1]};
+        poll(&asker, 1, LATE_S * 1000);
+        close(reply[0]);
+        return;
+    }
+    if (manner == JUNK) {
+        give_junk(reply);
         return;
     }
     struct mw_report *report = report_of(manner == OTHER_FILE ? number + 1 : number);
     spoil(report, manner);
-    struct mw_memfile *packed = mw_wire_pack(report, &error);
-    struct mw_memfile *junk = mw_memfile_new("junk", &error);
-    mw_memfile_append(junk, mw_bytes_of("no report"), SIZE_MAX, &error);
-    mw_memfile_seal(junk, &error);
-    int fd = mw_memfile_fd(manner == JUNK ? junk : packed);
-    mw_wire_send(reply, &wire, &fd, 1, &error);
-    mw_memfile_free(junk);
-    mw_memfile_free(packed);
+    mw_answer_give(reply, report, &error);
     mw_report_free(report);
 }
 
@@ -149,13 +163,13 @@ static void *play(void *user)
         size_t count = MW_WIRE_FDS;
         if (mw_wire_receive_some(play->socket, &wire, fds, &count, -1, &error) != 0)
             return NULL;
-        if (wire.kind == MW_WIRE_KILL && wire.number == 4711)
+        if (wire.kind == MW_WIRE_KILL && wire.number == getpid())
             atomic_fetch_add(&play->ended, 1);
-        if (wire.kind != MW_WIRE_VERIFY || count != 2)
+        if (wire.kind != MW_WIRE_VERIFY || count != 1 + MW_ANSWER_FDS)
             continue;
         atomic_fetch_add(&play->asked, 1);
-        answer(play, fds[0], fds[1]);
-        close(fds[1]);
+        answer(play, fds[0], fds + 1);
+        close(fds[2]);
     }
 }
 
@@ -279,6 +293,7 @@ int main(void)
     struct play game = {.manner = SOUND};
     pthread_t thread;
     int ends[2];
+    signal(SIGPIPE, SIG_IGN);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return 2;
     game.socket = ends[1];
