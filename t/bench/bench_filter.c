@@ -20,6 +20,7 @@
 
 #include "bloom/filter.h"
 #include "config.h"
+#include "t/bench/timing.h"
 #ifdef HAVE_BLOOM_H
 #include <bloom.h>
 #endif
@@ -36,13 +37,6 @@ static const char *const set_names[SETS] = {"present", "absent", "mixed"};
 static struct key *sets[SETS];
 
 static struct mw_filter *filter, *reading;
-
-static double now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static struct mw_bytes make_key(struct key *to, uint64_t number)
 {
@@ -167,12 +161,6 @@ enum {
     CONTENDERS = sizeof contenders / sizeof *contenders
 };
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Million queries a second, for each contender and set of keys. */
 static void measure(double rates[CONTENDERS][SETS])
 {
@@ -193,8 +181,7 @@ static void measure(double rates[CONTENDERS][SETS])
     for (int i = 0; i < CONTENDERS; i++) {
         printf("%-24s", contenders[i].name);
         for (int set = 0; set < SETS; set++) {
-            qsort(runs[i][set], RUNS, sizeof(double), compare);
-            rates[i][set] = runs[i][set][RUNS / 2];
+            rates[i][set] = median(runs[i][set], RUNS);
             printf("%9.1f (%8zu)", rates[i][set], found[i][set]);
         }
         putchar('\n');

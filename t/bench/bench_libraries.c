@@ -21,6 +21,7 @@
 
 #include "core/error.h"
 #include "scanners/hash.h"
+#include "t/bench/timing.h"
 
 enum { COMMANDS = 24, PARTS = 64 };
 
@@ -52,17 +53,10 @@ _Noreturn static void stop(const char *what)
     exit(2);
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
-
 /* What passed since the last call was this library's. */
 static void charge(struct bench *bench, enum library library)
 {
-    double time = now();
+    double time = now(CLOCK_PROCESS_CPUTIME_ID) * 1e3;
     bench->spent[library] += time - bench->since;
     bench->since = time;
 }
@@ -193,7 +187,7 @@ static void store(const struct bench *bench, const struct parts *parts)
 static void examine(struct bench *bench, const char *data, size_t size)
 {
     struct parts parts = {.count = 0};
-    bench->since = now();
+    bench->since = now(CLOCK_PROCESS_CPUTIME_ID) * 1e3;
     parse(data, size, &parts);
     charge(bench, GMIME);
     struct mw_arena *arena = mw_arena_new();

@@ -13,14 +13,8 @@
 #include <time.h>
 
 #include "scanners/hash.h"
+#include "t/bench/timing.h"
 #include "worker/witness.h"
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static long peak_kib(void)
 {
@@ -72,7 +66,7 @@ static void decode_part(GMimeObject *parent, GMimeObject *object, gpointer user)
 static double libraries(struct mw_hasher *hasher, struct mw_bytes raw, bool whole)
 {
     GMimeStream *in = g_mime_stream_mem_new_with_buffer((const char *)raw.data, raw.size);
-    double start = now();
+    double start = now(CLOCK_MONOTONIC);
     GMimeParser *parser = g_mime_parser_new_with_stream(in);
     g_mime_parser_set_persist_stream(parser, TRUE);
     GMimeMessage *message = g_mime_parser_construct_message(parser, NULL);
@@ -84,25 +78,13 @@ static double libraries(struct mw_hasher *hasher, struct mw_bytes raw, bool whol
     mw_hasher_all(hasher, arena, (struct mw_bytes){array->data, array->len}, &digests);
     if (whole)
         mw_hasher_all(hasher, arena, raw, &digests);
-    double end = now();
+    double end = now(CLOCK_MONOTONIC);
     mw_arena_free(arena);
     g_object_unref(out);
     g_object_unref(message);
     g_object_unref(parser);
     g_object_unref(in);
     return end - start;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static double median(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, compare);
-    return values[count / 2];
 }
 
 int main(int argc, char **argv)
@@ -126,13 +108,14 @@ int main(int argc, char **argv)
     printf("message: %zu bytes; peak memory with it: %.2f times its size\n", raw.size,
            (double)peak_kib() * 1024 / (double)raw.size);
     for (int i = 0; i < runs; i++) {
-        double start = now();
+        double start = now(CLOCK_MONOTONIC);
         mw_report_free(mw_witness_examine(witness, raw));
-        ours[i] = now() - start;
+        ours[i] = now(CLOCK_MONOTONIC) - start;
         part[i] = libraries(hasher, raw, false);
         both[i] = libraries(hasher, raw, true);
     }
-    double mine = median(ours, runs), least = median(part, runs), whole = median(both, runs);
+    double mine = median(ours, (size_t)runs), least = median(part, (size_t)runs),
+           whole = median(both, (size_t)runs);
     printf("examine: %.3f s; GMime decode + 4 digests of the attachment: %.3f s (%.2fx); "
            "and of the message: %.3f s (%.2fx); medians of %d\n",
            mine, least, mine / least, whole, mine / whole, runs);

@@ -10,16 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "t/bench/timing.h"
 #include "worker/pool.h"
 
 enum { THREADS = 2, SIZE = 4096, RUNS = 5 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* Mail of 4 KB, each with other words. */
 static struct mw_bytes make_message(char *text, size_t room, unsigned number)
@@ -53,10 +47,10 @@ static struct mw_memfile *pack(struct mw_bytes raw)
 static double here(struct mw_witness *witness, unsigned count)
 {
     char text[SIZE * 2];
-    double start = now();
+    double start = now(CLOCK_MONOTONIC);
     for (unsigned i = 0; i < count; i++)
         mw_report_free(mw_witness_examine(witness, make_message(text, sizeof text, i)));
-    return now() - start;
+    return now(CLOCK_MONOTONIC) - start;
 }
 
 struct lane {
@@ -86,26 +80,14 @@ static void *ask(void *argument)
 static double there(struct mw_pool *pool, unsigned threads, unsigned count)
 {
     struct lane lanes[THREADS];
-    double start = now();
+    double start = now(CLOCK_MONOTONIC);
     for (unsigned i = 0; i < threads; i++) {
         lanes[i] = (struct lane){.pool = pool, .count = count / threads};
         pthread_create(&lanes[i].thread, NULL, ask, &lanes[i]);
     }
     for (unsigned i = 0; i < threads; i++)
         pthread_join(lanes[i].thread, NULL);
-    return now() - start;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static double median(double *values)
-{
-    qsort(values, RUNS, sizeof *values, compare);
-    return values[RUNS / 2];
+    return now(CLOCK_MONOTONIC) - start;
 }
 
 static struct mw_pool *start(unsigned workers)
@@ -140,7 +122,7 @@ int main(int argc, char **argv)
         one[i] = there(single, 1, count) * 1e6 / count;
         two[i] = there(pair, 2, count) * 1e6 / count;
     }
-    double a = median(in_process), b = median(one), c = median(two);
+    double a = median(in_process, RUNS), b = median(one, RUNS), c = median(two, RUNS);
     printf("%u messages of 4 KB: here %.0f us a message, by a worker %.0f us (hand-off %.0f us), "
            "by two workers %.0f us (%.2fx of one)\n",
            count, a, b, b - a, c, b / c);
