@@ -36,4 +36,7 @@ _Noreturn void mw_crew_run(const struct mw_crew_settings *settings, int jobs, in
 /* Milliseconds a worker has beyond the message's own limit before its alarm ends it. */
 enum { MW_CREW_GRACE_MS = 1000 };
 
+/* And how much longer who asked waits for word of that. */
+enum { MW_CREW_SPARE_MS = 1500 };
+
 #endif

@@ -24,7 +24,7 @@
 #include "worker/keep.h"
 #include "worker/wire.h"
 
-enum { LOAD_MS = 600000, SPARE_MS = 1500, PAUSE_NS = 2000000, PATIENCE = 2500 };
+enum { LOAD_MS = 600000, PAUSE_NS = 2000000, PATIENCE = 2500 };
 
 /* One generation as seen from here; freed with its last user. */
 struct generation {
@@ -329,10 +329,10 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
                                       struct mw_error *error)
 {
     unsigned time_ms = generation->time_ms;
-    struct mw_answer_wait wait = {.queue_ms = pool->settings.queue_ms,
-                                  .alarm_ms = time_ms,
-                                  .work_ms =
-                                      time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + SPARE_MS : 0};
+    struct mw_answer_wait wait = {
+        .queue_ms = pool->settings.queue_ms,
+        .alarm_ms = time_ms,
+        .work_ms = time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + MW_CREW_SPARE_MS : 0};
     if (tick) {
         wait.tick_ms = tick->tick_ms;
         wait.tick = tick_on;

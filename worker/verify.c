@@ -16,7 +16,7 @@
 #include "worker/wire.h"
 
 /* Times in ms. ROOM: bytes an answer may have beside the file's. */
-enum { QUEUE = 8, TICK = 100, START = 10000, UNBOUNDED = 600000, SPARE = 1500, ROOM = 1 << 24 };
+enum { QUEUE = 8, TICK = 100, START = 10000, UNBOUNDED = 600000, ROOM = 1 << 24 };
 
 /* Larger files are scanned each time. */
 static const size_t largest = (size_t)64 << 20;
@@ -177,7 +177,8 @@ static struct mw_report *await(const struct mw_verify *verify, const struct ques
     struct wish wish = {verify, reuse};
     const struct mw_answer_wait wait = {
         .queue_ms = START,
-        .work_ms = reuse->time_ms > 0 ? reuse->time_ms + MW_CREW_GRACE_MS + SPARE : UNBOUNDED,
+        .work_ms =
+            reuse->time_ms > 0 ? reuse->time_ms + MW_CREW_GRACE_MS + MW_CREW_SPARE_MS : UNBOUNDED,
         .alarm_ms = reuse->time_ms,
         .tick_ms = TICK,
         .tick = is_wanted,
