@@ -349,7 +349,7 @@ static void print_warnings(char *text)
 static int start_in_process(struct scan *scan, struct mw_error *error)
 {
     mw_setup_in_process(scan->options.config, &scan->options.pool, &scan->options.runner);
-    scan->witness = mw_witness_new(&scan->options.pool.crew.witness, error);
+    scan->witness = mw_witness_new(&scan->options.pool.generation.witness, error);
     if (!scan->witness)
         return error->code;
     const struct mw_texts *warnings = mw_witness_warnings(scan->witness);

@@ -51,7 +51,7 @@ struct mw_errands *mw_errands_new(const struct mw_pool_settings *settings,
     errands->pool = mw_pool_new(settings, error);
     const struct mw_lanes_work lanes = {errands, run, end};
     if (errands->pool)
-        errands->lanes = mw_lanes_new(settings->crew.workers, &lanes, error);
+        errands->lanes = mw_lanes_new(settings->generation.workers, &lanes, error);
     if (errands->lanes)
         return errands;
     mw_errands_free(errands);

@@ -77,7 +77,7 @@ struct mw_sweep *mw_sweep_new(struct mw_reach *reach, const struct mw_sweep_work
     sweep->pool = mw_pool_new(&sweep->settings, error);
     const struct mw_lanes_work lanes = {sweep, run_errand, end_errand};
     if (sweep->pool)
-        sweep->lanes = mw_lanes_new(sweep->settings.crew.workers, &lanes, error);
+        sweep->lanes = mw_lanes_new(sweep->settings.generation.workers, &lanes, error);
     if (sweep->lanes)
         return sweep;
     mw_sweep_free(sweep);

@@ -70,7 +70,7 @@ void mw_check_engines(const struct mw_config *config, struct mw_arena *arena,
     struct mw_pool_settings settings;
     struct mw_error error = {0};
     mw_setup_pool(config, &settings);
-    struct mw_witness *witness = mw_witness_new(&settings.crew.witness, &error);
+    struct mw_witness *witness = mw_witness_new(&settings.generation.witness, &error);
     if (!witness) {
         mw_texts_add(arena, mistakes, mw_arena_dup(arena, error.text));
         return;

@@ -40,8 +40,8 @@ static int start_pool(struct mw_daemon *daemon, const struct mw_config *config,
     settings.notice = pool_notice;
     settings.notice_user = daemon;
     if (daemon->config_path) {
-        settings.crew.load = mw_setup_load;
-        settings.crew.user = (void *)(uintptr_t)daemon->config_path;
+        settings.generation.load = mw_setup_load;
+        settings.generation.user = (void *)(uintptr_t)daemon->config_path;
     }
     daemon->pool = mw_pool_new(&settings, error);
     if (!daemon->pool)

@@ -65,10 +65,10 @@ sub murder {
     my ($pid, $most) = @_;
     my ($kills, $loaded) = (0, 0);
     while (waitpid($pid, 1) == 0) {
-        my ($nursery) = children($pid);
-        my ($crew) = $nursery ? children($nursery) : ();
-        my @workers = $crew ? children($crew) : ();
-        # Before that a child of the crew only tries the sandbox.
+        my ($zygote) = children($pid);
+        my ($generation) = $zygote ? children($zygote) : ();
+        my @workers = $generation ? children($generation) : ();
+        # Before that a child of the generation only tries the sandbox.
         $loaded ||= @workers == 3;
         $kills += kill KILL => $workers[rand @workers] if $loaded && @workers && $kills < $most;
         sleep 0.002 + rand 0.02;
@@ -120,9 +120,9 @@ is(join(q{ }, children($$)), q{}, 'no process is left behind');
     my $killed = 0;
     for (1 .. 1000) {
         last if waitpid($pid, 1) != 0;
-        my ($nursery) = children($pid);
-        my ($crew) = $nursery ? children($nursery) : ();
-        my @pair = $crew ? children($crew) : ();
+        my ($zygote) = children($pid);
+        my ($generation) = $zygote ? children($zygote) : ();
+        my @pair = $generation ? children($generation) : ();
         my @busy = map { children($_) } @pair;
         # The worker is the one of the pair that has no child.
         my ($worker) = grep { !children($_) } @pair;

@@ -123,19 +123,19 @@ is($postfix->send(message())->{code}, 250, '... the next mail is taken') or diag
 
 # --- the process of a generation is killed -------------------------------------------------
 mkdir "$dir/mails";
-spew(sprintf("$dir/mails/%03d.eml", $_), on_the_wire(message(id => "crew$_", text => words(2000, $_)))) for 0 .. 49;
-my $crew_killed = 0;
+spew(sprintf("$dir/mails/%03d.eml", $_), on_the_wire(message(id => "generation$_", text => words(2000, $_)))) for 0 .. 49;
+my $generation_killed = 0;
 my $begun = () = $postfix->log_text =~ /: removed$/mg;
 my $load = spawn({ out => "$dir/load.summary" }, "$ENV{top_builddir}/smtp_load", $postfix->{port}, "$dir/mails", 20, 400, 10, "$dir/load");
 while (alive($load)) {
     my $done = (() = $postfix->log_text =~ /: removed$/mg) - $begun;
-    if ($crew_killed < 3 && $done > 20 + 100 * $crew_killed) { $crew_killed += kill 'KILL', $daemon->crews }
+    if ($generation_killed < 3 && $done > 20 + 100 * $generation_killed) { $generation_killed += kill 'KILL', $daemon->generations }
     sleep 0.05;
 }
 my %codes;
 $codes{ (split)[1] }++ for split /\n/, slurp("$dir/load");
 is(join(q{ }, map {"$_: $codes{$_}"} sort keys %codes), '250: 400', 'no mail suffers when the process that keeps workers is killed');
-is($crew_killed, 3, '... which it was');
+is($generation_killed, 3, '... which it was');
 unlike($daemon->log_text, qr/failed=[\w,]*internal_error/, '... and no mistake of ours is told');
 
 # --- no memory for more ---------------------------------------------------------------------
@@ -157,7 +157,7 @@ SKIP: {
     reloaded(qr/reading again failed, all stays as it was: .*two\.yar/);
     ($mail) = delivered($postfix->send(message(attachments => [['a.txt', 'text/plain', 'a lure-text']])));
     like($mail, qr/^X-Mailwitness-Findings: .*Lure/m, 'with rules that cannot be loaded the ones before go on finding');
-    kill 'KILL', $daemon->crews;
+    kill 'KILL', $daemon->generations;
     $got = $postfix->send(message(subject => 'nobody to scan'));
     is(int($got->{code} / 100), 2, 'without any workers a mail meets failure.worker_crashed');
     ($mail) = delivered($got);

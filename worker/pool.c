@@ -1,6 +1,6 @@
 /*
- * pool: the daemon has threads and must not fork; a nursery, forked before they
- * exist, forks a crew for each generation.
+ * pool: the daemon has threads and must not fork; a zygote, forked before they
+ * exist, forks a process for each generation.
  */
 #include "worker/pool.h"
 
@@ -38,8 +38,8 @@ struct generation {
 
 struct mw_pool {
     struct mw_pool_settings settings;
-    pid_t nursery;
-    int nursery_socket;
+    pid_t zygote;
+    int zygote_socket;
     pthread_mutex_t lock; /* guards all below */
     pthread_mutex_t reloading;
     struct mw_verify *verify;
@@ -51,16 +51,16 @@ void mw_pool_settings_default(struct mw_pool_settings *settings)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *settings = (struct mw_pool_settings){
-        .crew = {.workers = processors > 0 ? (unsigned)processors : 1,
-                 .recycle_messages = 10000,
-                 .recycle_growth = (size_t)512 << 20,
-                 .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
+        .generation = {.workers = processors > 0 ? (unsigned)processors : 1,
+                       .recycle_messages = 10000,
+                       .recycle_growth = (size_t)512 << 20,
+                       .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
         .queue_ms = 60000,
         .result_max = (size_t)2 << 30,
         .keep_most = 20,
     };
-    mw_limits_default(&settings->crew.witness.limits);
-    mw_scan_settings_default(&settings->crew.witness.scan);
+    mw_limits_default(&settings->generation.witness.limits);
+    mw_scan_settings_default(&settings->generation.witness.scan);
 }
 
 static void notice(const struct mw_pool *pool, bool bad, const char *text)
@@ -69,7 +69,7 @@ static void notice(const struct mw_pool *pool, bool bad, const char *text)
         pool->settings.notice(pool->settings.notice_user, bad, text);
 }
 
-/* --- the nursery ---------------------------------------------------------------- */
+/* --- the zygote ---------------------------------------------------------------- */
 
 /* What else is open here is nobody's business below: another pool, for one, could
  * not be ended while copies of its sockets are kept. Returns where socket is now. */
@@ -82,11 +82,11 @@ static int close_others(int socket)
     return socket;
 }
 
-_Noreturn static void run_nursery(const struct mw_pool_settings *settings, int socket)
+_Noreturn static void run_zygote(const struct mw_pool_settings *settings, int socket)
 {
     socket = close_others(socket);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGCHLD, SIG_IGN); /* crews are waited for at the end only */
+    signal(SIGCHLD, SIG_IGN); /* generations are waited for at the end only */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* a terminal's ^C is the asking side's to handle */
@@ -100,7 +100,7 @@ _Noreturn static void run_nursery(const struct mw_pool_settings *settings, int s
             break;
         if (fork() == 0) {
             close(socket);
-            mw_crew_run(&settings->crew, fds[0], fds[1], count > 2 ? fds[2] : -1);
+            mw_generation_run(&settings->generation, fds[0], fds[1], count > 2 ? fds[2] : -1);
         }
         for (size_t i = 0; i < count; i++)
             close(fds[i]);
@@ -110,19 +110,19 @@ _Noreturn static void run_nursery(const struct mw_pool_settings *settings, int s
     _exit(0);
 }
 
-static int start_nursery(struct mw_pool *pool, struct mw_error *error)
+static int start_zygote(struct mw_pool *pool, struct mw_error *error)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return mw_fail_errno(error, "cannot make a socket for worker processes");
     fflush(NULL);
-    pool->nursery = fork();
-    if (pool->nursery == 0) {
-        run_nursery(&pool->settings, ends[1]);
+    pool->zygote = fork();
+    if (pool->zygote == 0) {
+        run_zygote(&pool->settings, ends[1]);
     }
     close(ends[1]);
-    pool->nursery_socket = ends[0];
-    return pool->nursery > 0 ? 0 : mw_fail_errno(error, "cannot start worker processes");
+    pool->zygote_socket = ends[0];
+    return pool->zygote > 0 ? 0 : mw_fail_errno(error, "cannot start worker processes");
 }
 
 /* --- generations ------------------------------------------------------------------ */
@@ -135,13 +135,13 @@ static void drop(struct generation *generation)
     free(generation);
 }
 
-/* Asks for a crew and waits until it has loaded. */
+/* Asks for its process and waits until it has loaded. */
 static int await_ready(struct mw_pool *pool, struct generation *generation, const int *ends,
                        struct mw_error *error)
 {
     struct mw_wire wire = {.kind = MW_WIRE_LOAD};
     const int fds[] = {ends[0], ends[1], generation->reuse ? mw_reuse_fd(generation->reuse) : -1};
-    int sent = mw_wire_send(pool->nursery_socket, &wire, fds, generation->reuse ? 3 : 2, error);
+    int sent = mw_wire_send(pool->zygote_socket, &wire, fds, generation->reuse ? 3 : 2, error);
     close(fds[0]);
     close(fds[1]);
     if (sent != 0 || mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
@@ -217,8 +217,8 @@ static void release(struct generation *generation)
         drop(generation);
 }
 
-/* What the crew said since last time: deaths, to be counted and told. */
-static void hear_crew(struct mw_pool *pool, struct generation *generation)
+/* What the generation said since last time: deaths, to be counted and told. */
+static void hear_generation(struct mw_pool *pool, struct generation *generation)
 {
     struct mw_wire wire = {0};
     struct mw_error error = {0};
@@ -245,7 +245,7 @@ static void hear_crew(struct mw_pool *pool, struct generation *generation)
 static void give_back(struct mw_pool *pool, struct generation *generation, bool good)
 {
     if (!good)
-        hear_crew(pool, generation);
+        hear_generation(pool, generation);
     pthread_mutex_lock(&pool->lock);
     pool->state.busy--;
     if (good)
@@ -332,7 +332,7 @@ static struct mw_report *await_report(struct mw_pool *pool, struct generation *g
     struct mw_answer_wait wait = {
         .queue_ms = pool->settings.queue_ms,
         .alarm_ms = time_ms,
-        .work_ms = time_ms > 0 ? time_ms + MW_CREW_GRACE_MS + MW_CREW_SPARE_MS : 0};
+        .work_ms = time_ms > 0 ? time_ms + MW_GENERATION_GRACE_MS + MW_GENERATION_SPARE_MS : 0};
     if (tick) {
         wait.tick_ms = tick->tick_ms;
         wait.tick = tick_on;
@@ -432,13 +432,13 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
         return NULL;
     }
     pool->settings = *settings;
-    pool->nursery_socket = -1;
+    pool->zygote_socket = -1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->reloading, NULL);
     pool->verify = mw_verify_new(settings->notice, settings->notice_user);
     if (!pool->verify)
         mw_fail_errno(error, "cannot start workers");
-    else if (start_nursery(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
+    else if (start_zygote(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
         return pool;
     mw_pool_free(pool);
     return NULL;
@@ -446,17 +446,17 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
 
 /* All processes end of themselves now; one that hangs is ended by force, and takes those
  * below along. */
-static void wait_for_nursery(pid_t nursery)
+static void wait_for_zygote(pid_t zygote)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
     for (int i = 0; i < PATIENCE; i++) {
-        if (waitpid(nursery, NULL, WNOHANG) != 0)
+        if (waitpid(zygote, NULL, WNOHANG) != 0)
             return;
         nanosleep(&pause, NULL);
     }
     /* Not ours to end when we gave up root: then they end with us. */
-    if (kill(nursery, SIGKILL) == 0)
-        waitpid(nursery, NULL, 0);
+    if (kill(zygote, SIGKILL) == 0)
+        waitpid(zygote, NULL, 0);
 }
 
 void mw_pool_free(struct mw_pool *pool)
@@ -466,10 +466,10 @@ void mw_pool_free(struct mw_pool *pool)
     mw_verify_free(pool->verify);
     if (pool->current)
         drop(pool->current);
-    if (pool->nursery_socket >= 0)
-        close(pool->nursery_socket);
-    if (pool->nursery > 0)
-        wait_for_nursery(pool->nursery);
+    if (pool->zygote_socket >= 0)
+        close(pool->zygote_socket);
+    if (pool->zygote > 0)
+        wait_for_zygote(pool->zygote);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->reloading);
     free(pool);
@@ -485,7 +485,7 @@ void mw_pool_set_reuse(struct mw_pool *pool, const struct mw_reuse_settings *reu
 bool mw_pool_is_lost(const struct mw_pool *pool)
 {
     siginfo_t info = {0};
-    return waitid(P_PID, (id_t)pool->nursery, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+    return waitid(P_PID, (id_t)pool->zygote, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
            info.si_pid != 0;
 }
 
@@ -511,7 +511,7 @@ void mw_pool_get_state(struct mw_pool *pool, struct mw_pool_state *state)
     struct generation *generation = pool->current;
     generation->users++;
     pthread_mutex_unlock(&pool->lock);
-    hear_crew(pool, generation);
+    hear_generation(pool, generation);
     pthread_mutex_lock(&pool->lock);
     *state = pool->state;
     release(generation);

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "core/memfile.h"
-#include "worker/crew.h"
+#include "worker/generation.h"
 #include "worker/verify.h"
 
 struct mw_pool_settings {
-    struct mw_crew_settings crew;
+    struct mw_generation_settings generation;
     unsigned queue_ms; /* how long a message waits for a free worker at most */
     size_t result_max; /* bytes of a result that are accepted */
     /* Folder in which messages that ended a worker are kept for study, at most so many;

@@ -48,7 +48,7 @@ static void add_system(struct rules *rules)
         add(rules, system_paths[i].path, system_paths[i].rights);
 }
 
-/* Where the kernel has no Landlock, the crew has said so already. */
+/* Where the kernel has no Landlock, the generation has said so already. */
 static int confine_files(const struct rules *rules, struct mw_error *error)
 {
     return mw_landlock_enter(rules->items, rules->count, error) < 0 ? error->code : 0;
@@ -131,7 +131,7 @@ static int add_rules(scmp_filter_ctx filter, const struct mw_exec_program *progr
 static int confine_calls(const struct mw_exec_program *program, struct mw_error *error)
 {
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
-        return 0; /* as the crew has said */
+        return 0; /* as the generation has said */
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int result = filter ? add_rules(filter, program) : -ENOMEM;
     if (result == 0)

@@ -57,22 +57,25 @@ static struct mw_sender_filter sender_filter(const struct mw_config *config)
     return (struct mw_sender_filter){0};
 }
 
-static void set_crew(const struct mw_config *config, struct mw_crew_settings *crew)
+static void set_generation(const struct mw_config *config,
+                           struct mw_generation_settings *generation)
 {
     const struct mw_config_workers *workers = &config->workers;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    crew->workers = workers->count > 0 ? workers->count : processors > 0 ? (unsigned)processors : 1;
-    crew->recycle_messages = workers->recycle_messages;
-    crew->recycle_growth = workers->recycle_growth;
-    crew->sandbox = (struct mw_sandbox_settings){
+    generation->workers = workers->count > 0 ? workers->count
+                          : processors > 0   ? (unsigned)processors
+                                             : 1;
+    generation->recycle_messages = workers->recycle_messages;
+    generation->recycle_growth = workers->recycle_growth;
+    generation->sandbox = (struct mw_sandbox_settings){
         .mode = (enum mw_sandbox_mode)workers->sandbox,
         .user = workers->user,
         .scratch = workers->scratch,
         .memory_max = workers->memory_max,
     };
-    crew->witness.limits = config->limits;
-    crew->witness.scan = config->scan;
-    crew->witness.sender_filter = sender_filter(config);
+    generation->witness.limits = config->limits;
+    generation->witness.scan = config->scan;
+    generation->witness.sender_filter = sender_filter(config);
 }
 
 struct mw_reuse_settings mw_setup_reuse(const struct mw_config *config)
@@ -87,7 +90,7 @@ struct mw_reuse_settings mw_setup_reuse(const struct mw_config *config)
 void mw_setup_pool(const struct mw_config *config, struct mw_pool_settings *settings)
 {
     mw_pool_settings_default(settings);
-    set_crew(config, &settings->crew);
+    set_generation(config, &settings->generation);
     settings->keep_folder = config->workers.keep_folder;
     settings->keep_most = config->workers.keep_most;
     settings->reuse = mw_setup_reuse(config);
@@ -98,10 +101,10 @@ void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings
 {
     mw_setup_pool(config, settings);
     *runner = (struct mw_runner_settings){.programs = &config->scan.programs,
-                                          .sandbox = settings->crew.sandbox};
-    settings->crew.witness.scan.runner = (struct mw_exec_runner){mw_runner_run_here, runner};
+                                          .sandbox = settings->generation.sandbox};
+    settings->generation.witness.scan.runner = (struct mw_exec_runner){mw_runner_run_here, runner};
     struct mw_error ignored = {0};
-    const struct mw_sender_filter *filter = &settings->crew.witness.sender_filter;
+    const struct mw_sender_filter *filter = &settings->generation.witness.sender_filter;
     if (filter->reopen)
         filter->reopen(filter->user, &ignored);
 }
@@ -123,7 +126,7 @@ static void free_config(void *config)
     mw_config_free(config);
 }
 
-int mw_setup_load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
+int mw_setup_load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
                   struct mw_error *error)
 {
     struct mw_texts mistakes = {0};
@@ -131,6 +134,6 @@ int mw_setup_load(void *user, struct mw_crew_settings *settings, struct mw_arena
     if (!config)
         return tell_mistakes(&mistakes, error);
     mw_arena_own(arena, free_config, config);
-    set_crew(config, settings);
+    set_generation(config, settings);
     return 0;
 }

@@ -28,11 +28,11 @@ void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings
                          struct mw_runner_settings *runner);
 
 /*
- * A mw_crew_settings.load for programs that reload: reads the configuration file
+ * A mw_generation_settings.load for programs that reload: reads the configuration file
  * again, user being its path (const char *), in the process of each new generation.
  * Mistakes in it fail the generation, the first few of them in error.
  */
-int mw_setup_load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
+int mw_setup_load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
                   struct mw_error *error);
 
 #endif

@@ -9,7 +9,7 @@
 #include "worker/witness.h"
 
 /*
- * In the verifier's process, confined, fresh from the crew: scans the attachment of the
+ * In the verifier's process, confined, fresh from the generation: scans the attachment of the
  * packed report in file (mw_witness_verify), answers as a worker does, and ends. Takes all
  * descriptors. The kernel ends it after time_ms (0: no bound) and some grace.
  */

@@ -11,7 +11,7 @@
 
 #include "core/clock.h"
 #include "worker/answer.h"
-#include "worker/crew.h"
+#include "worker/generation.h"
 #include "worker/sightings.h"
 #include "worker/wire.h"
 
@@ -175,14 +175,15 @@ static struct mw_report *await(const struct mw_verify *verify, const struct ques
 {
     struct mw_reuse *reuse = question->reuse;
     struct wish wish = {verify, reuse};
-    const struct mw_answer_wait wait = {
-        .queue_ms = START,
-        .work_ms =
-            reuse->time_ms > 0 ? reuse->time_ms + MW_CREW_GRACE_MS + MW_CREW_SPARE_MS : UNBOUNDED,
-        .alarm_ms = reuse->time_ms,
-        .tick_ms = TICK,
-        .tick = is_wanted,
-        .user = &wish};
+    const struct mw_answer_wait wait = {.queue_ms = START,
+                                        .work_ms = reuse->time_ms > 0
+                                                       ? reuse->time_ms + MW_GENERATION_GRACE_MS +
+                                                             MW_GENERATION_SPARE_MS
+                                                       : UNBOUNDED,
+                                        .alarm_ms = reuse->time_ms,
+                                        .tick_ms = TICK,
+                                        .tick = is_wanted,
+                                        .user = &wish};
     int worker, code = mw_answer_await(answer, &wait, &worker, error);
     if (code == 0)
         return mw_answer_take(answer, mw_memfile_size(question->file) + ROOM, error);

@@ -16,7 +16,7 @@ enum { MW_WIRE_FDS = 3, MW_WIRE_TEXT = 1024 };
 
 enum mw_wire_kind {
     MW_WIRE_JOB = 1, /* to a worker: message and what answer.h needs beside it */
-    MW_WIRE_LOAD,    /* to the nursery: job and control sockets beside it, and where
+    MW_WIRE_LOAD,    /* to the zygote: job and control sockets beside it, and where
                       * verdicts are reused their table */
     MW_WIRE_READY,   /* from a generation: number is how many workers it has, flags how
                       * many ms a message may take, text its warnings, a line each */

@@ -10,7 +10,7 @@
 
 struct work {
     struct mw_witness *witness;
-    const struct mw_crew_settings *settings;
+    const struct mw_generation_settings *settings;
     const struct mw_runner *helper;
     unsigned done;
     long at_first_kib;
@@ -26,7 +26,7 @@ static void set_alarm(unsigned milliseconds)
 void mw_work_alarm(unsigned time_ms)
 {
     if (time_ms > 0)
-        set_alarm(time_ms + MW_CREW_GRACE_MS);
+        set_alarm(time_ms + MW_GENERATION_GRACE_MS);
 }
 
 static long resident_kib(void)
@@ -52,7 +52,7 @@ static void do_job(struct work *work, struct mw_memfile *file, const int reply[M
 /* Whether it is time for a fresh process. */
 static bool is_spent(const struct work *work)
 {
-    const struct mw_crew_settings *settings = work->settings;
+    const struct mw_generation_settings *settings = work->settings;
     size_t growth = (size_t)(resident_kib() - work->at_first_kib) * 1024;
     return (settings->recycle_messages > 0 && work->done >= settings->recycle_messages) ||
            (settings->recycle_growth > 0 && growth > settings->recycle_growth) ||
@@ -84,7 +84,7 @@ static bool next_job(struct work *work, int jobs)
     return true;
 }
 
-_Noreturn void mw_work(struct mw_witness *witness, const struct mw_crew_settings *settings,
+_Noreturn void mw_work(struct mw_witness *witness, const struct mw_generation_settings *settings,
                        const struct mw_runner *helper, int jobs)
 {
     struct work work = {

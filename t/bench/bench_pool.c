@@ -95,7 +95,7 @@ static struct mw_pool *start(unsigned workers)
     struct mw_error error = {0};
     struct mw_pool_settings settings;
     mw_pool_settings_default(&settings);
-    settings.crew.workers = workers;
+    settings.generation.workers = workers;
     struct mw_pool *pool = mw_pool_new(&settings, &error);
     if (!pool) {
         fprintf(stderr, "bench_pool: %s\n", error.text);
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
     /* The pools first: they fork. */
     struct mw_pool *single = start(1), *pair = start(2);
     mw_pool_settings_default(&settings);
-    struct mw_witness *witness = mw_witness_new(&settings.crew.witness, &error);
+    struct mw_witness *witness = mw_witness_new(&settings.generation.witness, &error);
     if (!witness)
         return 2;
     here(witness, count / 4 + 1);

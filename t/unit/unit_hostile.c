@@ -210,9 +210,9 @@ int main(void)
     struct mw_error error = {0};
     struct mw_pool_settings settings;
     mw_pool_settings_default(&settings);
-    settings.crew.workers = 1;
-    settings.crew.witness.limits.time_ms = 2000;
-    settings.crew.witness.sender_filter.is_new = is_new;
+    settings.generation.workers = 1;
+    settings.generation.witness.limits.time_ms = 2000;
+    settings.generation.witness.sender_filter.is_new = is_new;
     settings.result_max = RESULT_MAX;
     if (!tap_ok(make_good_report(), "a sound report is there to spoil"))
         return tap_done();

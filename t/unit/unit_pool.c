@@ -18,11 +18,11 @@
 
 enum { THREADS = 4 };
 
-/* What the crew's load callback gives; changed between generations by a file, as
+/* What the generation's load callback gives; changed between generations by a file, as
  * the callback runs in another process. */
 static char switch_file[] = "/tmp/unit_pool-XXXXXX";
 
-static int load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
+static int load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
                 struct mw_error *error)
 {
     struct stat facts;
@@ -73,11 +73,11 @@ static size_t children(pid_t root, pid_t *pids, size_t room)
     return offspring(root, false, pids, room);
 }
 
-/* Those of the generations: below us is the nursery, and below that they are. */
-static size_t crews(pid_t *pids, size_t room)
+/* Those of the generations: below us is the zygote, and below that they are. */
+static size_t generations(pid_t *pids, size_t room)
 {
-    pid_t nursery;
-    return children(getpid(), &nursery, 1) == 1 ? children(nursery, pids, room) : 0;
+    pid_t zygote;
+    return children(getpid(), &zygote, 1) == 1 ? children(zygote, pids, room) : 0;
 }
 
 /* How many lines of a process's maps, and how many of its descriptors, are memory files. */
@@ -104,16 +104,16 @@ static unsigned memory_files(pid_t pid)
     return count;
 }
 
-/* What is held here, in the nursery and in its crews: memory files, or processes that
+/* What is held here, in the zygote and in its generations: memory files, or processes that
  * nobody waited for. */
 static unsigned left_over(bool processes)
 {
-    pid_t nursery, pids[64], ended[64];
+    pid_t zygote, pids[64], ended[64];
     unsigned count = 0;
-    size_t found = crews(pids, 62);
+    size_t found = generations(pids, 62);
     pids[found++] = getpid();
-    if (children(getpid(), &nursery, 1) == 1)
-        pids[found++] = nursery;
+    if (children(getpid(), &zygote, 1) == 1)
+        pids[found++] = zygote;
     for (size_t i = 0; i < found; i++)
         count += processes ? (unsigned)offspring(pids[i], true, ended, 64) : memory_files(pids[i]);
     return count;
@@ -165,8 +165,8 @@ static void *murder(void *argument)
     unsigned seed = 1;
     pid_t last = 0;
     while (atomic_load(&test->kills) < test->wanted && seconds() < late) {
-        pid_t crew, pids[64];
-        size_t count = crews(&crew, 1) == 1 ? children(crew, pids, 64) : 0;
+        pid_t generation, pids[64];
+        size_t count = generations(&generation, 1) == 1 ? children(generation, pids, 64) : 0;
         pid_t victim = count > 0 ? pids[(unsigned)rand_r(&seed) % count] : 0;
         if (victim > 0 && victim != last && kill(victim, SIGKILL) == 0) {
             atomic_fetch_add(&test->kills, 1);
@@ -179,11 +179,11 @@ static void *murder(void *argument)
 }
 
 /* Waits until older generations have gone: only one is left to look for workers in. */
-static bool wait_for_one_crew(void)
+static bool wait_for_one_generation(void)
 {
     pid_t pids[64];
     int64_t late = seconds() + 60;
-    while (crews(pids, 64) != 1)
+    while (generations(pids, 64) != 1)
         if (seconds() > late || usleep(2000) != 0)
             return false;
     return true;
@@ -220,7 +220,7 @@ static void test_killing(struct mw_pool *pool)
     pthread_t threads[THREADS], killer;
     struct mw_pool_state state;
     int before = open_files();
-    tap_ok(wait_for_one_crew(), "older generations end");
+    tap_ok(wait_for_one_generation(), "older generations end");
     uint64_t deaths = wait_for_deaths(pool, 0);
     unsigned files = left_over(false);
     pthread_create(&killer, NULL, murder, &test);
@@ -414,9 +414,9 @@ int main(void)
     fchmod(fd, 0644);
     close(fd);
     mw_pool_settings_default(&settings);
-    settings.crew.workers = 3;
-    settings.crew.load = load;
-    settings.crew.recycle_messages = 50;
+    settings.generation.workers = 3;
+    settings.generation.load = load;
+    settings.generation.recycle_messages = 50;
     struct mw_pool *pool = mw_pool_new(&settings, &error);
     if (!tap_ok(pool != NULL, "a pool starts"))
         printf("# %s\n", error.text);

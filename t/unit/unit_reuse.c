@@ -27,7 +27,7 @@ static const char marker[] = "mailwitness-malware"
 static char folder[] = "/tmp/unit_reuse-XXXXXX", rules[64], switch_file[64];
 static const char *database;
 
-/* --- inside the crew and its workers --------------------------------------------------- */
+/* --- inside the generation and its workers --------------------------------------------------- */
 
 static void *table; /* where workers have it */
 
@@ -45,7 +45,7 @@ static void *find_table(void)
 }
 
 /* Rules and database of a generation; with a switch file of some size another database. */
-static int load(void *user, struct mw_crew_settings *settings, struct mw_arena *arena,
+static int load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
                 struct mw_error *error)
 {
     struct stat facts;
@@ -373,9 +373,9 @@ int main(void)
     snprintf(switch_file, sizeof switch_file, "%s/switch", folder);
     write_rules();
     mw_pool_settings_default(&settings);
-    settings.crew.workers = 2;
-    settings.crew.load = load;
-    settings.crew.witness.sender_filter.is_new = is_new;
+    settings.generation.workers = 2;
+    settings.generation.load = load;
+    settings.generation.witness.sender_filter.is_new = is_new;
     settings.notice = notice;
     settings.reuse = (struct mw_reuse_settings){.enabled = true, .seconds = 3600, .entries = 64};
     struct mw_pool *pool = mw_pool_new(&settings, &error);

@@ -127,7 +127,7 @@ sub processes { my ($self) = @_; return map { $_->[0] } $self->_tree }
 sub workers { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 3 } $self->_tree }
 
 # A generation's own processes, which keep workers.
-sub crews { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 2 } $self->_tree }
+sub generations { my ($self) = @_; return map { $_->[0] } grep { $_->[1] == 2 } $self->_tree }
 
 # Metrics as { 'name{labels}' => value }.
 sub metrics {
