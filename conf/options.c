@@ -109,6 +109,8 @@ const struct mw_option mw_options[] = {
     FAILURE(queue_full, "tempfail", "when no worker or no memory was free in time"),
     FAILURE(too_large, "tag", "above limits.message_size; such mail is never scanned in part"),
     FAILURE(limits, "tag", "when another of the limits kept a part from being scanned"),
+    FAILURE(unreadable, "tag",
+            "when a part is damaged, or mail clients may read it in a way that was not scanned"),
     FAILURE(engine_missing, "tag", "when a scanner is missing or failed"),
     FAILURE(store_unavailable, "tempfail", "when neither Redis nor the spool took the result"),
     FAILURE(internal_error, "tempfail", "when mailwitness itself made a mistake"),

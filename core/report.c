@@ -42,15 +42,15 @@ void mw_report_free(struct mw_report *report)
         mw_arena_free(report->arena);
 }
 
-void mw_report_problem(struct mw_report *report, const struct mw_limits *limits, const char *name,
-                       const char *place, const char *format, ...)
+void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
+                       enum mw_problem_kind kind, const char *place, const char *format, ...)
 {
     if (report->errors.count > limits->errors)
         return;
     struct mw_problem *problem =
         mw_list_add(report->arena, &report->errors, sizeof *report->errors.items);
     if (report->errors.count > limits->errors) {
-        problem->name = "limit.errors";
+        problem->name = mw_problem_row(MW_PROBLEM_LIMIT_ERRORS)->name;
         problem->detail = "more problems than are listed";
         return;
     }
@@ -59,7 +59,7 @@ void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
     va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
-    problem->name = name;
+    problem->name = mw_problem_row(kind)->name;
     problem->place = place;
     struct mw_bytes text = mw_bytes_of(detail);
     text.size = mw_utf8_cut(text, sizeof detail - 2);

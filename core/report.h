@@ -17,9 +17,9 @@
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/limits.h"
+#include "core/problem.h"
 
 enum mw_verdict { MW_CLEAN, MW_SUSPICIOUS, MW_MALICIOUS, MW_UNSCANNED };
-enum mw_severity { MW_INFO, MW_SEVERITY_SUSPICIOUS, MW_SEVERITY_MALICIOUS };
 enum mw_action {
     MW_ACTION_NONE, /* nobody decided: a scan from the command line */
     MW_ACTION_ACCEPT,
@@ -71,7 +71,7 @@ struct mw_finding {
 
 /* Something that could not be done, or was cut short. */
 struct mw_problem {
-    const char *name;  /* "limit.parts", "text.charset", ... */
+    const char *name;  /* of core/problem.h; of another version in a report from elsewhere */
     const char *place; /* part path, header name, or NULL for the message */
     const char *detail;
 };
@@ -241,10 +241,10 @@ void mw_report_received_now(struct mw_report *report);
 
 /*
  * Records a problem, at most limits->errors of them (one last entry then says
- * "limit.errors"). name is a literal; place may be NULL; the detail is cleaned.
+ * "limit.errors"). place may be NULL; the detail is cleaned.
  */
-void mw_report_problem(struct mw_report *report, const struct mw_limits *limits, const char *name,
-                       const char *place, const char *format, ...)
+void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
+                       enum mw_problem_kind kind, const char *place, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
 /* The first value of a header, names compared without case; NULL if absent. */

@@ -318,12 +318,23 @@ static bool get_struct(struct in *in, const struct mw_fields *table, void *data)
     return true;
 }
 
+/* Both sides are one program: another name is a lie, and would mean nothing to the reader. */
+static bool knows_problems(const struct mw_report *report)
+{
+    for (size_t i = 0; i < report->errors.count; i++)
+        if (mw_problem_find(report->errors.items[i].name) == MW_PROBLEM_COUNT)
+            return false;
+    return true;
+}
+
 struct mw_report *mw_report_unpack(struct mw_bytes packed, struct mw_error *error)
 {
     struct mw_report *report = mw_report_new();
     struct in in = {.arena = report->arena, .rest = packed};
     if (!get_struct(&in, &mw_report_fields, report))
         mw_fail(error, MW_ERR_FORMAT, "%s: is not as it must be in a report", in.wrong);
+    else if (!knows_problems(report))
+        mw_fail(error, MW_ERR_FORMAT, "errors: name: is no problem that this program knows");
     else if (in.rest.size > 0)
         mw_fail(error, MW_ERR_FORMAT, "a report with %zu bytes too many", in.rest.size);
     else

@@ -84,7 +84,7 @@ static struct mw_report *examine_header(struct mw_daemon *daemon, const struct m
     mw_texts_add(report->arena, &report->unscanned,
                  mw_arena_printf(report->arena, "too large: %lld bytes, limits.message_size is %zu",
                                  (long long)report->size, limits->message_size));
-    mw_report_problem(report, limits, "limit.message_size", NULL,
+    mw_report_problem(report, limits, MW_PROBLEM_LIMIT_MESSAGE_SIZE, NULL,
                       "the message has %lld bytes, %zu are allowed: only its header was read",
                       (long long)report->size, limits->message_size);
     return report;

@@ -1,4 +1,4 @@
-/* failure: from names in reports to conditions, from conditions to options. */
+/* failure: from problems to conditions, from conditions to options. */
 #include "milter/failure.h"
 
 #include <string.h>
@@ -17,30 +17,10 @@ static const struct {
     [MW_QUEUE_FULL] = {OPTION(queue_full)},
     [MW_TOO_LARGE] = {OPTION(too_large)},
     [MW_LIMITS] = {OPTION(limits)},
+    [MW_UNREADABLE] = {OPTION(unreadable)},
     [MW_ENGINE_MISSING] = {OPTION(engine_missing)},
     [MW_STORE_UNAVAILABLE] = {OPTION(store_unavailable)},
     [MW_INTERNAL_ERROR] = {OPTION(internal_error)},
-};
-
-/* What a problem's name says, by how it begins; the first that fits. Problems that
- * keep nothing from being scanned (a header too long, a text cut) are not here. */
-static const struct {
-    const char *beginning;
-    enum mw_failure failure;
-} problems[] = {
-    {"worker.crashed", MW_WORKER_CRASHED},
-    {"worker.timeout", MW_TIMED_OUT},
-    {"worker.report", MW_BAD_REPORT},
-    {"worker.busy", MW_QUEUE_FULL},
-    {"limit.message_size", MW_TOO_LARGE},
-    {"limit.time", MW_TIMED_OUT},
-    {"limit.parts", MW_LIMITS},
-    {"limit.depth", MW_LIMITS},
-    {"limit.unpack", MW_LIMITS},
-    {"limit.errors", MW_LIMITS},
-    {"clamav.", MW_LIMITS},
-    {"scanner.time", MW_TIMED_OUT},
-    {"scanner.failed", MW_ENGINE_MISSING},
 };
 
 const char *mw_failure_name(enum mw_failure failure)
@@ -71,10 +51,9 @@ mw_failures mw_failures_of_report(const struct mw_report *report)
 {
     mw_failures found = 0;
     for (size_t i = 0; i < report->errors.count; i++) {
-        const char *name = report->errors.items[i].name;
-        for (size_t j = 0; j < sizeof problems / sizeof *problems; j++)
-            if (strncmp(name, problems[j].beginning, strlen(problems[j].beginning)) == 0)
-                found |= mw_failure_bit(problems[j].failure);
+        const struct mw_problem_row *row = mw_problem_row_of(report->errors.items[i].name);
+        if (row->failure != MW_NO_FAILURE)
+            found |= mw_failure_bit(row->failure);
     }
     for (size_t i = 0; i < report->unscanned.count; i++)
         if (strcmp(report->unscanned.items[i], MW_NO_SCANNER) == 0)

@@ -118,9 +118,9 @@ static const char *entry_name(struct unpacking *unpacking, struct archive_entry 
 static void note_damage(struct unpacking *unpacking)
 {
     const char *text = archive_error_string(unpacking->archive);
-    mw_report_problem(unpacking->parse->report, unpacking->parse->limits, "archive.damaged",
-                      unpacking->part->path, "cannot be unpacked to its end: %s",
-                      text ? text : "no reason given");
+    mw_report_problem(unpacking->parse->report, unpacking->parse->limits,
+                      MW_PROBLEM_ARCHIVE_DAMAGED, unpacking->part->path,
+                      "cannot be unpacked to its end: %s", text ? text : "no reason given");
 }
 
 /* All bytes of an entry, in the arena; false when a bound or damage ended it. */
@@ -147,7 +147,7 @@ static bool read_entry(struct unpacking *unpacking, struct mw_bytes *data)
         /* The ratio is of the whole archive: one entry's packed size is its own claim. */
         if (size + (size_t)got > unpacking->part->data.size * parse->limits->unpack_ratio + CHUNK) {
             mw_report_problem(
-                parse->report, parse->limits, "limit.unpack_ratio", unpacking->part->path,
+                parse->report, parse->limits, MW_PROBLEM_LIMIT_UNPACK_RATIO, unpacking->part->path,
                 "unpacks to more than %zu times its size: left out", parse->limits->unpack_ratio);
             return false;
         }

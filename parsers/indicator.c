@@ -250,7 +250,7 @@ static void add(struct mw_indicator *indicator, struct mw_report *report,
         return;
     mw_texts_add(report->arena, list, text);
     if (list->count == limits->indicators)
-        mw_report_problem(report, limits, "limit.indicators", place,
+        mw_report_problem(report, limits, MW_PROBLEM_LIMIT_INDICATORS, place,
                           "%zu %s were found: more are left out", list->count, kinds[kind].name);
 }
 
@@ -312,7 +312,7 @@ static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
         int found = pcre2_match(indicator->codes[kind], text.data, text.size, at,
                                 PCRE2_NO_UTF_CHECK, indicator->match, indicator->context);
         if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
-            mw_report_problem(report, limits, "indicators.incomplete", place,
+            mw_report_problem(report, limits, MW_PROBLEM_INDICATORS_INCOMPLETE, place,
                               "the search for %s was given up behind byte %zu", kinds[kind].name,
                               at);
             return;

@@ -254,7 +254,7 @@ static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struc
         return;
     bool has_boundary =
         g_mime_object_get_content_type_parameter(GMIME_OBJECT(multipart), "boundary") != NULL;
-    mw_report_problem(parse->report, parse->limits, "mime.boundary", part->path,
+    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_BOUNDARY, part->path,
                       has_boundary ? "the boundary of this multipart does not occur in it"
                                    : "this multipart names no boundary");
     if (!has_boundary &&
@@ -299,7 +299,7 @@ static struct mw_part *headerless(struct entity *entity, struct mw_part *parent)
 {
     struct mw_parse *parse = entity->parse;
     if (entity->source.size > 0)
-        mw_report_problem(parse->report, parse->limits, "mime.no_header",
+        mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_NO_HEADER,
                           parent ? parent->path : NULL,
                           "does not start with a header field: taken as text");
     struct mw_part *part = mw_parse_part(parse, parent, MW_PART_LEAF);

@@ -23,7 +23,7 @@ static struct mw_address *add_address(struct address_walk *walk)
 {
     const struct mw_limits *limits = walk->parse->limits;
     if (walk->addresses->count >= limits->address_count) {
-        mw_report_problem(walk->parse->report, limits, "limit.address_count", walk->header,
+        mw_report_problem(walk->parse->report, limits, MW_PROBLEM_LIMIT_ADDRESS_COUNT, walk->header,
                           "more than %zu addresses: the rest is left out", limits->address_count);
         return NULL;
     }
@@ -190,8 +190,8 @@ void mw_mime_fields(struct mw_mime *mime, struct mw_parse *parse)
     report->date_given = mw_report_header(report, "Date");
     report->date = format_date(report->arena, report->date_given);
     if (report->date_given && !report->date)
-        mw_report_problem(report, parse->limits, "header.date", "Date", "is not a date: %s",
-                          report->date_given);
+        mw_report_problem(report, parse->limits, MW_PROBLEM_HEADER_DATE, "Date",
+                          "is not a date: %s", report->date_given);
     const char *id = mw_report_header(report, "Message-ID");
     report->message_id = id ? id_of(report->arena, id) : NULL;
     parse_references(parse, mw_report_header(report, "In-Reply-To"), &report->in_reply_to);

@@ -59,7 +59,7 @@ static const char *bounded(struct mw_parse *parse, const char *place, const char
     size_t limit = parse->limits->header_length, size = strlen(raw);
     if (size <= limit)
         return raw;
-    mw_report_problem(parse->report, parse->limits, "limit.header_length", place,
+    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_HEADER_LENGTH, place,
                       "%s is %zu bytes long: the first %zu are kept", name, size, limit);
     struct mw_bytes bytes = mw_bytes_of(raw);
     return mw_arena_dup_bytes(parse->report->arena, raw, mw_utf8_cut(bytes, limit));
@@ -92,8 +92,9 @@ static void add_header(struct mw_parse *parse, const char *place, struct mw_byte
         memcmp(unfolded.data, header->value, unfolded.size) != 0)
         header->raw = mw_utf8_clean(arena, mw_bytes_of(raw), NULL);
     if (replaced > 0)
-        mw_report_problem(parse->report, parse->limits, "header.undecodable", place ? place : name,
-                          "%zu bytes of %s could not be decoded", replaced, name);
+        mw_report_problem(parse->report, parse->limits, MW_PROBLEM_HEADER_UNDECODABLE,
+                          place ? place : name, "%zu bytes of %s could not be decoded", replaced,
+                          name);
 }
 
 static GMimeHeader *field_at(GMimeHeaderList *list, int index)
@@ -113,7 +114,7 @@ void mw_mime_headers(struct mw_parse *parse, const char *place, struct mw_bytes 
         if (!a && !b)
             return;
         if (headers->count >= parse->limits->header_count) {
-            mw_report_problem(parse->report, parse->limits, "limit.header_count", place,
+            mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_HEADER_COUNT, place,
                               "more than %zu header fields: the rest is left out",
                               parse->limits->header_count);
             return;

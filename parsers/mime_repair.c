@@ -27,6 +27,7 @@ struct block {
     size_t types;      /* Content-Type fields */
     size_t first_type; /* offset of the first, */
     size_t best_type;  /* and of the one that opens the most */
+    bool types_differ; /* from the first */
 };
 
 static unsigned char *writable(struct repair *repair)
@@ -81,6 +82,17 @@ static bool opens(struct mw_bytes value)
            mw_bytes_has_prefix_nocase(value, "message/");
 }
 
+/* A field without the blanks at its end: its line and those that continue it. */
+static struct mw_bytes whole_field(const struct repair *repair, size_t at)
+{
+    size_t end = mw_bytes_next_line(repair->source, at);
+    while (end < repair->source.size && classify(line_at(repair, end)) == LINE_FOLD)
+        end = mw_bytes_next_line(repair->source, end);
+    while (end > at && strchr(" \t\r\n", repair->source.data[end - 1]))
+        end--;
+    return mw_bytes_slice(repair->source, at, end - at);
+}
+
 static void note_type(struct repair *repair, struct block *block, size_t at)
 {
     static const char name[] = "content-type";
@@ -93,15 +105,23 @@ static void note_type(struct repair *repair, struct block *block, size_t at)
     else if (opens(value) &&
              !opens(mw_bytes_slice(repair->source, block->best_type + sizeof name - 1, 64)))
         block->best_type = at;
+    if (block->types == 1 || block->types_differ)
+        return;
+    struct mw_bytes first = whole_field(repair, block->first_type), other = whole_field(repair, at);
+    block->types_differ = first.size != other.size ||
+                          memcmp(first.data + sizeof name - 1, other.data + sizeof name - 1,
+                                 first.size - sizeof name + 1) != 0;
 }
 
-/* Leaves one Content-Type by changing a letter in the names of the others. */
+/* Leaves one Content-Type by changing a letter in the names of the others. Where all say
+ * the same, nothing is ambiguous. */
 static void choose_type(struct repair *repair, const struct block *block, size_t end)
 {
-    mw_report_problem(repair->parse->report, repair->parse->limits, "header.duplicate",
-                      repair->place, "%zu Content-Type fields in one header: %s is used",
-                      block->types,
-                      block->best_type == block->first_type ? "the first" : "one that has parts");
+    if (block->types_differ)
+        mw_report_problem(
+            repair->parse->report, repair->parse->limits, MW_PROBLEM_HEADER_DUPLICATE,
+            repair->place, "%zu Content-Type fields in one header: %s is used", block->types,
+            block->best_type == block->first_type ? "the first" : "one that has parts");
     unsigned char *copy = writable(repair);
     struct block seen = {0};
     for (size_t at = block->start; at < end; at = mw_bytes_next_line(repair->source, at)) {
@@ -152,7 +172,7 @@ static void break_header(struct repair *repair, const struct block *block)
         return;
     size_t *at = mw_list_add(repair->parse->report->arena, &repair->breaks, sizeof *at);
     *at = block->junk;
-    mw_report_problem(repair->parse->report, repair->parse->limits, "header.no_blank_line",
+    mw_report_problem(repair->parse->report, repair->parse->limits, MW_PROBLEM_HEADER_NO_BLANK_LINE,
                       repair->place,
                       "a header runs into its body: taken as body from its first "
                       "line that is no header field");
@@ -162,8 +182,8 @@ static void note_junk(struct repair *repair, const struct block *block)
 {
     struct mw_arena *arena = repair->parse->report->arena;
     const char *text = mw_utf8_clean_line(arena, line_at(repair, block->junk), NULL);
-    mw_report_problem(repair->parse->report, repair->parse->limits, "header.junk", repair->place,
-                      "a line in the header is no header field: %.200s", text);
+    mw_report_problem(repair->parse->report, repair->parse->limits, MW_PROBLEM_HEADER_JUNK,
+                      repair->place, "a line in the header is no header field: %.200s", text);
 }
 
 static void finish_block(struct repair *repair, const struct block *block, size_t end)

@@ -19,12 +19,12 @@ struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
     const char *place = parent ? parent->path : NULL;
     if (parse->parts >= parse->limits->parts) {
         if (parse->parts++ == parse->limits->parts)
-            mw_report_problem(parse->report, parse->limits, "limit.parts", place,
+            mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_PARTS, place,
                               "more than %zu parts: the rest was not opened", parse->limits->parts);
         return NULL;
     }
     if (parent && parent->depth + 1 > parse->limits->depth) {
-        mw_report_problem(parse->report, parse->limits, "limit.depth", place,
+        mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_DEPTH, place,
                           "nested deeper than %zu levels: not opened further",
                           parse->limits->depth);
         return NULL;
@@ -37,13 +37,13 @@ bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_
 {
     const struct mw_limits *limits = parse->limits;
     if (size > limits->unpacked_size || parse->unpacked > limits->unpacked_size - size) {
-        mw_report_problem(parse->report, limits, "limit.unpacked_size", place,
+        mw_report_problem(parse->report, limits, MW_PROBLEM_LIMIT_UNPACKED_SIZE, place,
                           "the parts together exceed %zu bytes when unpacked: left out",
                           limits->unpacked_size);
         return false;
     }
     if (packed > 0 && size / packed > limits->unpack_ratio) {
-        mw_report_problem(parse->report, limits, "limit.unpack_ratio", place,
+        mw_report_problem(parse->report, limits, MW_PROBLEM_LIMIT_UNPACK_RATIO, place,
                           "unpacks to more than %zu times its size: left out",
                           limits->unpack_ratio);
         return false;
@@ -59,7 +59,7 @@ bool mw_parse_expired(struct mw_parse *parse)
     if (parse->deadline_us == 0 || mw_clock_us() < parse->deadline_us)
         return false;
     parse->expired = true;
-    mw_report_problem(parse->report, parse->limits, "limit.time", NULL,
+    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_TIME, NULL,
                       "the message took longer than %u ms: the rest was not opened",
                       parse->limits->time_ms);
     return true;

@@ -134,7 +134,7 @@ void mw_tnef_unpack(struct mw_parse *parse, struct mw_part *part)
     } input = {.data = part->data.data};
     int result = TNEFParseMemory(input.bytes, (long)part->data.size, &tnef);
     if (result != 0)
-        mw_report_problem(parse->report, parse->limits, "tnef.damaged", part->path,
+        mw_report_problem(parse->report, parse->limits, MW_PROBLEM_TNEF_DAMAGED, part->path,
                           "winmail.dat could not be read to its end (libytnef code %d)", result);
     add_bodies(parse, part, &tnef);
     for (Attachment *file = tnef.starting_attach.next; file; file = file->next)

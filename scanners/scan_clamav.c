@@ -23,15 +23,15 @@ struct clamav_engine {
 
 /* What libclamav calls a bound, and the option that sets it. */
 static const struct {
-    const char *exceeded; /* behind Heuristics.Limits.Exceeded. */
-    cl_error_t code;      /* or returned */
-    const char *option;
+    const char *exceeded;         /* behind Heuristics.Limits.Exceeded. */
+    cl_error_t code;              /* or returned */
+    enum mw_problem_kind problem; /* named as the option is */
 } bounds[] = {
-    {"MaxScanSize", CL_EMAXSIZE, "clamav.max_scan_size"},
-    {"MaxFileSize", CL_EMAXSIZE, "clamav.max_file_size"},
-    {"MaxFiles", CL_EMAXFILES, "clamav.max_files"},
-    {"MaxRecursion", CL_EMAXREC, "clamav.max_recursion"},
-    {"MaxScanTime", CL_ETIMEOUT, "clamav.max_scan_time"},
+    {"MaxScanSize", CL_EMAXSIZE, MW_PROBLEM_CLAMAV_MAX_SCAN_SIZE},
+    {"MaxFileSize", CL_EMAXSIZE, MW_PROBLEM_CLAMAV_MAX_FILE_SIZE},
+    {"MaxFiles", CL_EMAXFILES, MW_PROBLEM_CLAMAV_MAX_FILES},
+    {"MaxRecursion", CL_EMAXREC, MW_PROBLEM_CLAMAV_MAX_RECURSION},
+    {"MaxScanTime", CL_ETIMEOUT, MW_PROBLEM_CLAMAV_MAX_SCAN_TIME},
 };
 static const char exceeded[] = "Heuristics.Limits.Exceeded";
 
@@ -228,16 +228,17 @@ static bool starts(const char *name, const char *prefix)
 static void report_bound(const struct mw_scan_part *part, struct mw_scan_result *result,
                          const char *name, cl_error_t code)
 {
-    const char *option = "clamav.limit";
+    enum mw_problem_kind problem = MW_PROBLEM_CLAMAV_LIMIT;
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (name ? strcmp(name + sizeof exceeded, bounds[i].exceeded) == 0
                  : code == bounds[i].code) {
-            option = bounds[i].option;
+            problem = bounds[i].problem;
             break;
         }
-    mw_report_problem(result->report, result->limits, option, part->path,
+    mw_report_problem(result->report, result->limits, problem, part->path,
                       "ClamAV stopped at this bound (%s)", name ? name : cl_strerror(code));
-    result->unscanned = mw_arena_printf(result->report->arena, "clamav: %s was reached", option);
+    result->unscanned = mw_arena_printf(result->report->arena, "clamav: %s was reached",
+                                        mw_problem_row(problem)->name);
 }
 
 static void report_name(const struct clamav_engine *clamav, const struct mw_scan_part *part,

@@ -235,8 +235,8 @@ static void run_one(const struct place *place, struct mw_scan_part *part,
     if (place->scanner->scan(place->engine, part, result, &error) != 0) {
         result->unscanned =
             mw_arena_printf(result->report->arena, "%s: %s", place->scanner->name, error.text);
-        mw_report_problem(result->report, result->limits, "scanner.failed", part->path, "%s",
-                          result->unscanned);
+        mw_report_problem(result->report, result->limits, MW_PROBLEM_SCANNER_FAILED, part->path,
+                          "%s", result->unscanned);
     }
     if (place->scanner->judges && !result->skipped)
         result->judged = true;
@@ -260,8 +260,8 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         int64_t start = mw_clock_us();
         if (part->deadline_us > 0 && start > part->deadline_us) {
             result->unscanned = "the message's time was up";
-            mw_report_problem(result->report, result->limits, "scanner.time", part->path, "%s",
-                              result->unscanned);
+            mw_report_problem(result->report, result->limits, MW_PROBLEM_SCANNER_TIME, part->path,
+                              "%s", result->unscanned);
             return;
         }
         run_one(place, part, result);
@@ -293,8 +293,8 @@ struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct m
                                    const char *scanner, const char *name, enum mw_severity severity)
 {
     if (result->findings->count >= result->limits->findings_per_part) {
-        mw_report_problem(result->report, result->limits, "limit.findings_per_part", part->path,
-                          "more than %zu findings: %s by %s is left out",
+        mw_report_problem(result->report, result->limits, MW_PROBLEM_LIMIT_FINDINGS_PER_PART,
+                          part->path, "more than %zu findings: %s by %s is left out",
                           result->limits->findings_per_part, name, scanner);
         /* A bound never hides how bad it is: the last one takes the worst severity. */
         struct mw_finding *last = &result->findings->items[result->findings->count - 1];

@@ -9,6 +9,7 @@ struct judgement {
     struct mw_report *report;
     struct mw_scan_part facts; /* what all parts of the message share */
     const char *without;       /* why finding nothing means nothing, or NULL */
+    size_t parsed;             /* problems that were there before anything was scanned */
 };
 
 /* The text behind the last mark, in lower case; NULL when there is none. */
@@ -24,15 +25,20 @@ static const char *behind(struct mw_arena *arena, const char *text, char mark)
     return copy;
 }
 
+static enum mw_verdict of_severity(enum mw_severity severity)
+{
+    return severity == MW_SEVERITY_MALICIOUS    ? MW_MALICIOUS
+           : severity == MW_SEVERITY_SUSPICIOUS ? MW_SUSPICIOUS
+                                                : MW_CLEAN;
+}
+
 static enum mw_verdict worst(const struct mw_findings *findings)
 {
     enum mw_verdict verdict = MW_CLEAN;
     for (size_t i = 0; i < findings->count; i++) {
-        enum mw_severity severity = findings->items[i].severity;
-        if (severity == MW_SEVERITY_MALICIOUS)
-            return MW_MALICIOUS;
-        if (severity == MW_SEVERITY_SUSPICIOUS)
-            verdict = MW_SUSPICIOUS;
+        enum mw_verdict one = of_severity(findings->items[i].severity);
+        if (one > verdict)
+            verdict = one;
     }
     return verdict;
 }
@@ -42,6 +48,40 @@ static void not_scanned(struct judgement *judgement, const char *place, const ch
     struct mw_report *report = judgement->report;
     const char *reason = place ? mw_arena_printf(report->arena, "part %s: %s", place, why) : why;
     mw_texts_add(report->arena, &report->unscanned, reason);
+}
+
+static bool hides(const struct mw_problem *problem)
+{
+    return mw_problem_row_of(problem->name)->effect == MW_HIDES;
+}
+
+/* The first of the problems from there on that hides something, or NULL. */
+static const char *hidden_since(const struct mw_problems *problems, size_t since)
+{
+    for (size_t i = since; i < problems->count; i++)
+        if (hides(&problems->items[i]))
+            return problems->items[i].name;
+    return NULL;
+}
+
+/* What parsing could not show of the part at this place, or NULL. */
+static const char *hidden_at(const struct judgement *judgement, const char *place)
+{
+    const struct mw_problem *problems = judgement->report->errors.items;
+    for (size_t i = 0; i < judgement->parsed; i++)
+        if (problems[i].place && strcmp(problems[i].place, place) == 0 && hides(&problems[i]))
+            return problems[i].name;
+    return NULL;
+}
+
+/* What went wrong meanwhile is told as well when it hides something. */
+static void run(struct judgement *judgement, struct mw_scan_part *part,
+                struct mw_scan_result *result)
+{
+    size_t before = result->report->errors.count;
+    mw_scanners_run(judgement->scanners, part, result);
+    if (!result->unscanned)
+        result->unscanned = hidden_since(&result->report->errors, before);
 }
 
 static struct mw_scan_part part_of(const struct judgement *judgement,
@@ -66,12 +106,14 @@ static void judge_attachment(struct judgement *judgement, struct mw_attachment *
                                     .attachment = file,
                                     .findings = &file->findings};
     part.known = known;
-    mw_scanners_run(judgement->scanners, &part, &result);
+    run(judgement, &part, &result);
     file->verdict = worst(&file->findings);
     /* What no scanner that knows malware has looked at is not clean. */
     if (!result.unscanned && !result.judged && !judgement->without)
         result.unscanned = "no scanner looks at such parts";
     file->unscanned = result.unscanned ? result.unscanned : judgement->without;
+    if (!file->unscanned)
+        file->unscanned = hidden_at(judgement, file->path);
     if (result.unscanned)
         not_scanned(judgement, file->path, result.unscanned);
     if (file->unscanned && file->verdict == MW_CLEAN)
@@ -89,7 +131,7 @@ static void judge_bytes(struct judgement *judgement, enum mw_scan_kind kind, con
     part.data = data;
     part.path = path;
     part.content_type = type;
-    mw_scanners_run(judgement->scanners, &part, &result);
+    run(judgement, &part, &result);
     if (result.unscanned)
         not_scanned(judgement, path, result.unscanned);
 }
@@ -115,22 +157,28 @@ static enum mw_verdict sum_up(const struct mw_report *report)
         if (one != MW_UNSCANNED && one > verdict)
             verdict = one;
     }
+    for (size_t i = 0; i < report->errors.count; i++) {
+        enum mw_verdict one =
+            of_severity(mw_problem_row_of(report->errors.items[i].name)->severity);
+        if (one > verdict)
+            verdict = one;
+    }
     return verdict == MW_CLEAN && unscanned ? MW_UNSCANNED : verdict;
 }
 
-/* A bound that kept something from being opened kept it from being scanned. */
-static void note_limits(struct judgement *judgement)
+/* What parsing could not show was not scanned: each kind of problem is told once. */
+static void note_problems(struct judgement *judgement)
 {
-    static const char *const hiding[] = {"limit.parts",        "limit.depth", "limit.unpacked_size",
-                                         "limit.unpack_ratio", "limit.time",  "archive.damaged",
-                                         "limit.errors"};
     const struct mw_problems *problems = &judgement->report->errors;
-    for (size_t i = 0; i < sizeof hiding / sizeof *hiding; i++)
-        for (size_t j = 0; j < problems->count; j++)
-            if (strcmp(problems->items[j].name, hiding[i]) == 0) {
-                not_scanned(judgement, problems->items[j].place, hiding[i]);
-                break;
-            }
+    bool told[MW_PROBLEM_COUNT + 1] = {false};
+    judgement->parsed = problems->count;
+    for (size_t i = 0; i < problems->count; i++) {
+        enum mw_problem_kind kind = mw_problem_find(problems->items[i].name);
+        if (mw_problem_row(kind)->effect != MW_HIDES || told[kind])
+            continue;
+        told[kind] = true;
+        not_scanned(judgement, problems->items[i].place, problems->items[i].name);
+    }
 }
 
 /* A judgement that writes to report, with the facts of the message asked about. */
@@ -170,11 +218,11 @@ void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
     mw_scanners_engines(judge->scanners, report->arena, &report->engines);
+    note_problems(&judgement);
     for (size_t i = 0; i < report->attachments.count; i++)
         judge_attachment(&judgement, &report->attachments.items[i],
                          judge->known ? judge->known[i] : NULL);
     judge_texts(&judgement);
     judge_bytes(&judgement, MW_SCAN_MESSAGE, NULL, "message/rfc822", raw);
-    note_limits(&judgement);
     report->verdict = sum_up(report);
 }

@@ -23,9 +23,10 @@ struct mw_judge {
 /*
  * Scans each attachment, each text and the raw message, and fills findings and
  * verdicts. An attachment's verdict is the worst of its findings; unscanned when
- * something failed and nothing bad was found, or when no scanner that knows malware
- * looked at it. The message's is the worst of all. Without scanners everything stays
- * unscanned.
+ * something failed and nothing bad was found, when no scanner that knows malware looked
+ * at it, or when parsing could not show all of it (core/problem.h says which problems hide
+ * something). The message's is the worst of all, the severities of its problems included.
+ * Without scanners everything stays unscanned.
  */
 void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw);
 

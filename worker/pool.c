@@ -415,11 +415,11 @@ struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error 
     mw_hasher_free(hasher);
     report->size = (int64_t)raw.size;
     report->verdict = MW_UNSCANNED;
-    const char *name = why->code == MW_ERR_BUSY      ? "worker.busy"
-                       : why->code == MW_ERR_TIMEOUT ? "worker.timeout"
-                       : why->code == MW_ERR_FORMAT  ? "worker.report"
-                                                     : "worker.crashed";
-    mw_report_problem(report, &limits, name, NULL, "%s", why->text);
+    enum mw_problem_kind problem = why->code == MW_ERR_BUSY      ? MW_PROBLEM_WORKER_BUSY
+                                   : why->code == MW_ERR_TIMEOUT ? MW_PROBLEM_WORKER_TIMEOUT
+                                   : why->code == MW_ERR_FORMAT  ? MW_PROBLEM_WORKER_REPORT
+                                                                 : MW_PROBLEM_WORKER_CRASHED;
+    mw_report_problem(report, &limits, problem, NULL, "%s", why->text);
     mw_texts_add(report->arena, &report->unscanned, mw_arena_dup(report->arena, why->text));
     return report;
 }

@@ -224,11 +224,11 @@ static void note_charset(struct examination *work, const struct mw_part *part,
                          const struct mw_text *text)
 {
     if (text->replaced > 0)
-        mw_report_problem(work->report, &work->witness->limits, "text.undecodable", part->path,
-                          "%zu bytes are not valid %s and are shown as U+FFFD", text->replaced,
-                          text->charset);
+        mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_TEXT_UNDECODABLE,
+                          part->path, "%zu bytes are not valid %s and are shown as U+FFFD",
+                          text->replaced, text->charset);
     else if (text->guessed && part->charset)
-        mw_report_problem(work->report, &work->witness->limits, "text.charset", part->path,
+        mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_TEXT_CHARSET, part->path,
                           "declared as %s but read as %s", part->charset, text->charset);
 }
 
@@ -239,8 +239,8 @@ static const char *decode_text(struct examination *work, const struct mw_part *p
     struct mw_bytes bytes = mw_bytes_slice(part->data, 0, limit);
     if (bytes.size < part->data.size) {
         bytes.size = mw_utf8_cut(part->data, limit);
-        mw_report_problem(work->report, &work->witness->limits, "limit.text_length", part->path,
-                          "a text of %zu bytes: the first %zu are kept in the report",
+        mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_LIMIT_TEXT_LENGTH,
+                          part->path, "a text of %zu bytes: the first %zu are kept in the report",
                           part->data.size, bytes.size);
     }
     struct mw_text text;
@@ -358,7 +358,7 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     hash_message(&work, raw);
     add_timing(report, "hash_us", start);
     if (raw.size > witness->limits.message_size) {
-        mw_report_problem(report, &witness->limits, "limit.message_size", NULL,
+        mw_report_problem(report, &witness->limits, MW_PROBLEM_LIMIT_MESSAGE_SIZE, NULL,
                           "%zu bytes are more than the %zu allowed: not opened", raw.size,
                           witness->limits.message_size);
         mw_texts_add(report->arena, &report->unscanned, "the message is too large");
@@ -368,7 +368,8 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     mw_parse_start(&work.parse, report, &witness->limits);
     work.root = mw_mime_parse(witness->mime, &work.parse, raw);
     if (raw.size == 0)
-        mw_report_problem(report, &witness->limits, "message.empty", NULL, "the message is empty");
+        mw_report_problem(report, &witness->limits, MW_PROBLEM_MESSAGE_EMPTY, NULL,
+                          "the message is empty");
     unpack(&work);
     add_timing(report, "parse_us", parse_start);
     int64_t collect_start = mw_clock_us();

@@ -89,7 +89,7 @@ static void test_report_problems(void)
     limits.errors = 2;
     struct mw_report *report = mw_report_new();
     for (int i = 0; i < 5; i++)
-        mw_report_problem(report, &limits, "test", NULL, "number %d\nforged", i);
+        mw_report_problem(report, &limits, MW_PROBLEM_HEADER_JUNK, NULL, "number %d\nforged", i);
     tap_is_number((long long)report->errors.count, 3, "problems are bounded");
     tap_is(report->errors.items[2].name, "limit.errors", "and the last one says so");
     tap_is(report->errors.items[0].detail,

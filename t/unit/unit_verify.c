@@ -102,7 +102,7 @@ static void spoil(struct mw_report *report, enum manner manner)
     if (manner == NO_FILE)
         report->attachments.count = 0;
     if (manner == LIMITED)
-        mw_report_problem(report, &limits, "limit.findings_per_part", NULL, "too many");
+        mw_report_problem(report, &limits, MW_PROBLEM_LIMIT_FINDINGS_PER_PART, NULL, "too many");
     if (manner == UNSCANNED)
         mw_texts_add(report->arena, &report->unscanned, "clamav: it broke");
     if (manner == NOBODY)
@@ -249,7 +249,7 @@ static void test_left_alone(struct mw_verify *verify, struct mw_reuse *reuse, st
     for (unsigned i = 0; i < 5; i++)
         reports[i] = report_of(500 + i);
     reports[0]->attachments.items[0].data.size = MW_REUSE_LEAST - 1;
-    mw_report_problem(reports[1], &limits, "limit.findings_per_part", "2", "too many");
+    mw_report_problem(reports[1], &limits, MW_PROBLEM_LIMIT_FINDINGS_PER_PART, "2", "too many");
     reports[2]->engines.count = 0;
     reports[3]->attachments.items[0].unscanned = "clamav: it broke";
     mw_texts_add(reports[4]->arena, &reports[4]->attachments.items[0].reused, "clamav");
