@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bloom/source.h"
+#include "core/learn.h"
 #include "core/suggest.h"
 
 struct tracked {
@@ -121,40 +122,63 @@ void mw_tracked_close(struct mw_tracked *tracked)
     mw_arena_free(tracked->arena);
 }
 
-/* Shows the values to one filter; tells in the report whether any was new. */
-static int witness_one(const struct tracked *one, struct mw_report *report, struct mw_error *error)
+/* The values of a message that a filter is about, in their normal form; in arena. */
+static struct mw_texts values_of(const struct tracked *one, const struct mw_report *report,
+                                 struct mw_arena *arena)
 {
     struct mw_texts values = {0};
-    int result = 0;
-    bool any = false, any_new = false;
-    mw_source_collect(&one->source, report, report->arena, &values);
+    size_t kept = 0;
+    mw_source_collect(&one->source, report, arena, &values);
     for (size_t i = 0; i < values.count; i++) {
-        bool is_new = false;
-        const char *value = mw_normalise(report->arena, mw_source_normal(&one->source),
-                                         values.items[i], one->settings.strip_plus_tag);
-        if (*value == '\0')
-            continue;
-        int added = mw_filter_add(one->filter, mw_bytes_of(value), &is_new, error);
-        result = added != 0 ? added : result;
-        any = true;
-        any_new = any_new || is_new;
+        const char *value = mw_normalise(arena, mw_source_normal(&one->source), values.items[i],
+                                         one->settings.strip_plus_tag);
+        if (*value != '\0')
+            values.items[kept++] = value;
     }
-    /* What the flushing thread met since the message before. */
-    if (result == 0)
-        result = mw_filter_failure(one->filter, error);
-    if (any) {
-        struct mw_flag *flag =
-            mw_list_add(report->arena, &report->new_values, sizeof *report->new_values.items);
-        *flag = (struct mw_flag){mw_arena_dup(report->arena, one->settings.name), any_new};
-    }
-    return result;
+    values.count = kept;
+    return values;
 }
 
-int mw_tracked_witness(struct mw_tracked *tracked, struct mw_report *report, struct mw_error *error)
+static void recall_one(const struct tracked *one, struct mw_report *report)
+{
+    struct mw_texts values = values_of(one, report, report->arena);
+    bool any_new = false;
+    for (size_t i = 0; i < values.count && !any_new; i++)
+        any_new = !mw_filter_seen(one->filter, mw_bytes_of(values.items[i]));
+    if (values.count == 0)
+        return;
+    struct mw_flag *flag =
+        mw_list_add(report->arena, &report->new_values, sizeof *report->new_values.items);
+    *flag = (struct mw_flag){mw_arena_dup(report->arena, one->settings.name), any_new};
+}
+
+void mw_tracked_recall(const struct mw_tracked *tracked, struct mw_report *report)
+{
+    for (size_t i = 0; i < tracked->count; i++)
+        recall_one(&tracked->items[i], report);
+}
+
+static int learn_one(const struct tracked *one, const struct mw_report *report,
+                     struct mw_error *error)
+{
+    struct mw_texts values = values_of(one, report, report->arena);
+    int result = 0, learned = 0;
+    for (size_t i = 0; i < values.count && learned < MW_LEARN_MOST; i++) {
+        bool is_new = false;
+        int added = mw_filter_add(one->filter, mw_bytes_of(values.items[i]), &is_new, error);
+        result = added != 0 ? added : result;
+        learned += is_new;
+    }
+    /* What the flushing thread met since the message before. */
+    return result == 0 ? mw_filter_failure(one->filter, error) : result;
+}
+
+int mw_tracked_learn(struct mw_tracked *tracked, const struct mw_report *report,
+                     struct mw_error *error)
 {
     int result = 0;
-    for (size_t i = 0; i < tracked->count; i++) {
-        int one = witness_one(&tracked->items[i], report, error);
+    for (size_t i = 0; mw_learns_from(report) && i < tracked->count; i++) {
+        int one = learn_one(&tracked->items[i], report, error);
         result = one != 0 ? one : result;
     }
     return result;

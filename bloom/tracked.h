@@ -30,15 +30,21 @@ struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, s
 void mw_tracked_close(struct mw_tracked *tracked);
 
 /*
- * Shows the message to every filter: each value of its source is normalised and
- * remembered; report->new_values gets NAME: true when any of them was never seen
- * before, NAME: false when all were, nothing when there was none. Any thread, each
- * with a report of its own. On an error (a filter that cannot grow or flush: the last
- * of them is told) all values have been remembered in memory all the same and
- * new_values is complete: the message goes on.
+ * Asks every filter about the message's values, each normalised as its source is:
+ * report->new_values gets NAME: true when any of them was never seen before, NAME: false
+ * when all were, nothing when there was none. Nothing is remembered. Any thread, each with
+ * a report of its own.
  */
-int mw_tracked_witness(struct mw_tracked *tracked, struct mw_report *report,
-                       struct mw_error *error);
+void mw_tracked_recall(const struct mw_tracked *tracked, struct mw_report *report);
+
+/*
+ * Remembers the message's values in every filter, when memory learns from such a message
+ * (core/learn.h, which also bounds how many a filter learns of one). Any thread. On an error
+ * (a filter that cannot grow or flush: the last of them is told) all values have been
+ * remembered in memory all the same: the message goes on.
+ */
+int mw_tracked_learn(struct mw_tracked *tracked, const struct mw_report *report,
+                     struct mw_error *error);
 
 /*
  * Whether the filter called name has seen value, which is normalised as its source

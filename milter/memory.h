@@ -33,9 +33,14 @@ void mw_memory_close(struct mw_memory *memory);
 int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot,
                      struct mw_error *error);
 
-/* Shows the message to the filters, which fills in report->new_values; trouble with one
- * is told in the log and keeps no message. Any thread. */
-void mw_memory_witness(struct mw_memory *memory, struct mw_report *report, const char *queue_id);
+/* Asks the filters what is new in the message, which fills in report->new_values. Any
+ * thread. */
+void mw_memory_recall(struct mw_memory *memory, struct mw_report *report);
+
+/* The filters learn from the message, when its action is one that memory learns from
+ * (core/learn.h); trouble with one is told in the log and keeps no message. Any thread. */
+void mw_memory_learn(struct mw_memory *memory, const struct mw_report *report,
+                     const char *queue_id);
 
 /*
  * Keeps the report and the bytes of its attachments: 0 when they are in Redis or in the

@@ -199,12 +199,19 @@ static const char *verdict_text(struct planning *planning)
                            *why ? " (" : "", why, *why ? ")" : "");
 }
 
+/* NULL: no filter is called that. One that could not tell, as there is no address in From,
+ * says so: silence would read as "no". */
 static const char *sender_new(const struct planning *planning)
 {
+    static const char filter[] = "from";
+    const struct mw_config *config = mw_policy_config(planning->policy);
     const struct mw_flags *known = &planning->report->new_values;
     for (size_t i = 0; i < known->count; i++)
-        if (strcasecmp(known->items[i].name, "from") == 0)
+        if (strcasecmp(known->items[i].name, filter) == 0)
             return known->items[i].value ? "yes" : "no";
+    for (size_t i = 0; i < config->filters.count; i++)
+        if (strcasecmp(config->filters.items[i].name, filter) == 0)
+            return "unknown";
     return NULL;
 }
 

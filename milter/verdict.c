@@ -113,10 +113,14 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     /* What was unpacked is there already: it keeps others out until it is stored. */
     size_t unpacked = attached_bytes(report);
     mw_admission_force(&daemon->admission, unpacked);
-    mw_memory_witness(daemon->memory, report, message->queue_id);
+    mw_memory_recall(daemon->memory, report);
     const struct mw_decision *decision = decide(message, report, failures);
     decision = save(daemon, message, report, decision, failures);
     int result = answer(daemon, session, report, decision, context);
+    /* Last before the reply is sent: a kill then forgets no sender whose mail was taken, and
+     * one whose mail the server is told to refuse, or to take later, is as new as before. */
+    if (result == SMFIS_ACCEPT)
+        mw_memory_learn(daemon->memory, report, message->queue_id);
     log_message(daemon, session, report, decision);
     count(daemon, report, decision->failures);
     mw_report_free(report);

@@ -1,6 +1,6 @@
 /*
- * verdict: what happens at the end of a message: examine, remember, decide, store,
- * answer, in this order.
+ * verdict: what happens at the end of a message: examine, ask the filters,
+ * decide, store, edit the mail, teach the filters, answer, in this order.
  */
 #ifndef MW_MILTER_VERDICT_H
 #define MW_MILTER_VERDICT_H

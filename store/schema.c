@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/id.h"
+#include "core/learn.h"
 #include "core/utf8.h"
 #include "store/schema_private.h"
 
@@ -412,7 +413,8 @@ static size_t script_keys(struct writing *writing, size_t *senders)
 {
     const struct mw_report *report = writing->message->report;
     size_t before = writing->words.count;
-    for (size_t i = 0; i < report->from.count; i++)
+    bool learns = mw_learns_from(report);
+    for (size_t i = 0; learns && i < report->from.count && i < MW_LEARN_MOST; i++)
         if (report->from.items[i].address && *report->from.items[i].address)
             text(writing, sender_key(writing, report->from.items[i].address));
     *senders = writing->words.count - before;

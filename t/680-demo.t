@@ -24,7 +24,8 @@ like($virus, qr/answer +550 5[.]7[.]1 .*milter-reject/s, 'EICAR in a zip is refu
 like($macro, qr/Verdict: suspicious.*office_macro_autorun/s, 'a macro is tagged with the rule that found it');
 like($torn, qr/Verdict: unscanned/, 'what cannot be read is called unscanned');
 like($rest, qr/^ +name +invoice[.]zip\n.*Mailwitness[.]Test[.]EICAR/ms, 'Redis tells of the refused file');
-like($rest, qr/eve\@example[.]net: seen.*nobody\@example[.]net: never seen/s, 'mailwitness seen knows who wrote');
+like($rest, qr/ana\@example[.]com: seen.*2 messages stored\n.*eve\@example[.]net: not known to the filter; 1 message stored\n.*nobody\@example[.]net: never seen\n/s,
+    'mailwitness seen knows whose mail was taken, and who else wrote');
 is_deeply([glob "$ENV{MW_RIG_FOLDER}/*"], [], 'no folder stays');
 
 ($text, $status) = run(q{}, @demo, '--keep');

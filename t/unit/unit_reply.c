@@ -236,8 +236,11 @@ static void test_our_headers(void)
     tap_is(header_value(reply, "X-Mailwitness-Verdict"), "malicious (timed_out, limits)",
            "what failed stands beside the verdict");
     scene.report->new_values.count = 0;
+    tap_is(header_value(plan(&scene), "X-Mailwitness-Sender-New"), "unknown",
+           "when From has no address that the filter knows about, it is told as unknown");
+    scene.config->filters.count = 0;
     tap_is(header_value(plan(&scene), "X-Mailwitness-Sender-New"), NULL,
-           "nothing is said of a sender nobody looked for");
+           "without a filter of senders nothing is said");
     scene.decision.observed = true;
     reply = plan(&scene);
     tap_ok(reply->edits.count == 0 && reply->end == MW_ACTION_ACCEPT,
@@ -468,7 +471,7 @@ static void test_hostile(void)
             bad += edit->kind == MW_EDIT_QUARANTINE && strpbrk(edit->value, "\r\n");
             size += strlen(edit->value);
         }
-        tap_ok(reply->edits.count == 5 && bad == 0 && size < 10000,
+        tap_ok(reply->edits.count == 6 && bad == 0 && size < 10000,
                "hostile name %zu harms no header, and headers stay few and short", i);
         end_scene(&scene);
     }

@@ -7,6 +7,7 @@
 #include "bloom/normal.h"
 #include "bloom/source.h"
 #include "bloom/tracked.h"
+#include "core/learn.h"
 #include "t/unit/tap.h"
 
 static char folder[] = "/tmp/unit_tracked-XXXXXX";
@@ -52,11 +53,72 @@ static struct mw_report *message(const char *from)
     return report;
 }
 
-static void witness(struct mw_tracked *tracked, struct mw_report *report)
+static void learn(struct mw_tracked *tracked, const struct mw_report *report)
 {
     struct mw_error error = {0};
-    if (mw_tracked_witness(tracked, report, &error) != 0)
+    if (mw_tracked_learn(tracked, report, &error) != 0)
         printf("# %s\n", error.text);
+}
+
+/* A message that is delivered. */
+static void witness(struct mw_tracked *tracked, struct mw_report *report)
+{
+    mw_tracked_recall(tracked, report);
+    report->action = MW_ACTION_ACCEPT;
+    learn(tracked, report);
+}
+
+static void test_what_teaches(void)
+{
+    static const enum mw_action actions[] = {
+        MW_ACTION_ACCEPT,   MW_ACTION_TAG,    MW_ACTION_QUARANTINE, MW_ACTION_DISCARD,
+        MW_ACTION_TEMPFAIL, MW_ACTION_REJECT, MW_ACTION_NONE};
+    struct mw_error error = {0};
+    struct mw_tracked_settings settings = one("taught", "from");
+    struct mw_tracked *tracked = mw_tracked_open(&settings, 1, &error);
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        enum mw_action action = actions[i];
+        bool teaches =
+            action == MW_ACTION_ACCEPT || action == MW_ACTION_TAG || action == MW_ACTION_NONE;
+        char address[64];
+        snprintf(address, sizeof address, "sender%zu@example.com", i);
+        struct mw_report *first = message(address), *again = message(address);
+        mw_tracked_recall(tracked, first);
+        first->action = action;
+        learn(tracked, first);
+        mw_tracked_recall(tracked, again);
+        tap_ok(told(first, "taught") == 1 && told(again, "taught") == !teaches,
+               "a message whose action is %s teaches %s",
+               action == MW_ACTION_NONE ? "nobody's" : mw_action_name(action),
+               teaches ? "its sender" : "nothing");
+        mw_report_free(first);
+        mw_report_free(again);
+    }
+    mw_tracked_close(tracked);
+}
+
+static void test_bound(void)
+{
+    enum { ADDRESSES = 1500 };
+    struct mw_error error = {0};
+    struct mw_tracked_settings settings = one("crowd", "from");
+    struct mw_tracked *tracked = mw_tracked_open(&settings, 1, &error);
+    struct mw_report *crowd = mw_report_new(), *again = mw_report_new();
+    for (int i = 0; i < ADDRESSES; i++) {
+        const char *address = mw_arena_printf(crowd->arena, "victim%d@example.com", i);
+        add_address(crowd, &crowd->from, address);
+        add_address(again, &again->from, mw_arena_dup(again->arena, address));
+    }
+    struct mw_tracked_state state;
+    witness(tracked, crowd);
+    mw_tracked_get_state(tracked, 0, &state);
+    tap_is_number((long long)state.info.values, MW_LEARN_MOST,
+                  "a message with 1,500 addresses teaches a hundred of them");
+    mw_tracked_recall(tracked, again);
+    tap_is_number(told(again, "crowd"), 1, "... and has new ones when it comes again");
+    mw_report_free(crowd);
+    mw_report_free(again);
+    mw_tracked_close(tracked);
 }
 
 static void test_witness(void)
@@ -293,7 +355,7 @@ static void test_mistakes(void)
     mw_tracked_close(tracked);
     tracked = mw_tracked_open(NULL, 0, &error);
     struct mw_report *report = message("ana@example.com");
-    tap_ok(tracked && mw_tracked_witness(tracked, report, &error) == 0 &&
+    tap_ok(tracked && mw_tracked_learn(tracked, report, &error) == 0 &&
                report->new_values.count == 0,
            "no filters at all is fine");
     mw_report_free(report);
@@ -313,6 +375,8 @@ int main(void)
     if (!mkdtemp(folder))
         return 2;
     test_witness();
+    test_what_teaches();
+    test_bound();
     test_sources();
     test_null_sender();
     test_normal();
