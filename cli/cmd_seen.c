@@ -28,14 +28,15 @@ static const char usage[] =
     "  --as KIND        how to read values: address, domain, caseless, text; as the\n"
     "                   configured filter's source, and addresses for a file\n"
     "  --file LIST      values from a file, one a line (- is standard input)\n"
-    "  --facts          add what Redis knows of senders that were seen: when first, when\n"
-    "                   last, and how many of their messages are stored\n"
+    "  --facts          add what Redis knows of senders: when first, when last, and how\n"
+    "                   many of their messages are stored, refused ones too\n"
     "  --redis ADDRESS  the same, from Redis at unix:PATH or HOST:PORT\n"
     "  --json           one JSON object a value\n"
     "  --help           this text\n"
     "\n"
-    "Exit status: 0 every value was seen, 1 at least one never was, 2 an error.\n"
-    "\"never\" is certain; \"seen\" is wrong for one in so many as the filter tells.\n";
+    "Exit status: 0 every value was seen, by the filter or in what is stored, 1 at least\n"
+    "one never was, 2 an error. \"never\" is certain; \"seen\" is wrong for one in so many as\n"
+    "the filter tells. A filter knows senders whose mail was accepted.\n";
 
 static const struct option long_options[] = {
     {"filter", required_argument, NULL, 'f'}, {"config", required_argument, NULL, 'c'},
@@ -67,8 +68,9 @@ struct seen {
 
 /* What Redis knows of a sender. */
 struct sender {
-    const char *first, *last; /* NULL: nothing */
-    int64_t messages;
+    bool asked;
+    const char *first, *last; /* of mail that was accepted; NULL: nothing */
+    int64_t messages;         /* stored, whatever was done with them */
 };
 
 static int ask_store(struct seen *seen, const char *address, struct sender *sender,
@@ -78,8 +80,9 @@ static int ask_store(struct seen *seen, const char *address, struct sender *send
     struct mw_search_term term = {MW_INDEX_FROM, address};
     struct mw_search_terms terms = {&term, 1, 1};
     int result = mw_query_sender(seen->reach.query, seen->arena, address, &facts, error);
-    if (result != 0)
-        return result == MW_ERR_MISSING ? 0 : result;
+    if (result != 0 && result != MW_ERR_MISSING)
+        return result;
+    sender->asked = true;
     sender->first = mw_fact_value(&facts, "first_seen");
     sender->last = mw_fact_value(&facts, "last_seen");
     struct mw_search *search = mw_search_new(seen->reach.query, &terms, 0, 0, error);
@@ -100,37 +103,48 @@ static void print_json(const struct seen *seen, const char *text, const char *va
     if (sender->first) {
         json_object_set_new(line, "first_seen", json_string(sender->first));
         json_object_set_new(line, "last_seen", json_string(sender->last));
-        json_object_set_new(line, "messages", json_integer(sender->messages));
     }
+    if (sender->asked)
+        json_object_set_new(line, "messages", json_integer(sender->messages));
     char *dumped = json_dumps(line, JSON_COMPACT);
     puts(dumped ? dumped : "null");
     free(dumped);
     json_decref(line);
 }
 
+static void print_text(const struct seen *seen, const char *text, bool was_seen,
+                       const struct sender *sender)
+{
+    printf("%s: ", text);
+    if (was_seen && seen->info.expected_rate > 0)
+        printf("seen (sure but for 1 in %.0f)", 1 / seen->info.expected_rate);
+    else
+        fputs(was_seen               ? "seen"
+              : sender->messages > 0 ? "not known to the filter"
+                                     : "never seen",
+              stdout);
+    if (sender->first)
+        printf("; first %s, last %s", sender->first, sender->last);
+    if (sender->messages > 0)
+        printf("%s %lld message%s stored", sender->first ? "," : ";", (long long)sender->messages,
+               sender->messages == 1 ? "" : "s");
+    else if (sender->asked && was_seen)
+        printf("; no message of it is stored");
+    putchar('\n');
+}
+
 static int print_one(struct seen *seen, const char *text, const char *value, bool was_seen,
                      struct mw_error *error)
 {
     struct sender sender = {0};
-    bool address = seen->kind == MW_NORMAL_ADDRESS;
-    if (seen->facts && was_seen && address && ask_store(seen, value, &sender, error) != 0)
+    if (seen->facts && seen->kind == MW_NORMAL_ADDRESS &&
+        ask_store(seen, value, &sender, error) != 0)
         return error->code;
-    if (seen->json) {
+    if (seen->json)
         print_json(seen, text, value, was_seen, &sender);
-        return 0;
-    }
-    if (!was_seen)
-        printf("%s: never seen", text);
-    else if (seen->info.expected_rate > 0)
-        printf("%s: seen (sure but for 1 in %.0f)", text, 1 / seen->info.expected_rate);
     else
-        printf("%s: seen", text);
-    if (sender.first)
-        printf("; first %s, last %s, %lld messages stored", sender.first, sender.last,
-               (long long)sender.messages);
-    else if (seen->facts && was_seen && address)
-        printf("; no message of it is stored");
-    putchar('\n');
+        print_text(seen, text, was_seen, &sender);
+    seen->any_new = seen->any_new || (!was_seen && sender.messages == 0);
     return 0;
 }
 
@@ -140,11 +154,9 @@ static int answer(struct seen *seen, struct mw_error *error)
     bool found[BATCH];
     int result = 0;
     mw_filter_seen_many(seen->filter, seen->values, seen->waiting, found);
-    for (size_t i = 0; i < seen->waiting && result == 0; i++) {
+    for (size_t i = 0; i < seen->waiting && result == 0; i++)
         result =
             print_one(seen, seen->texts[i], (const char *)seen->values[i].data, found[i], error);
-        seen->any_new = seen->any_new || !found[i];
-    }
     seen->waiting = 0;
     mw_arena_free(seen->arena);
     seen->arena = mw_arena_new();
