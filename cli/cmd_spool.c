@@ -138,6 +138,19 @@ static int take(struct spool *spool, const struct mw_spool_entry *entry, struct 
     return result;
 }
 
+/* Files that are kept because something in them cannot be read. */
+static int tell_damaged_files(struct spool *spool, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts names = {0};
+    int result = mw_spool_list_damaged(spool->folder, NULL, arena, &names, error);
+    for (size_t i = 0; result == 0 && i < names.count; i++)
+        mw_command_fail(spool->command, "%s/%s is kept, as something in it could not be read",
+                        spool->folder, names.items[i]);
+    mw_arena_free(arena);
+    return result;
+}
+
 static int walk(struct spool *spool)
 {
     struct mw_error error = {0};
@@ -152,6 +165,8 @@ static int walk(struct spool *spool)
     uint64_t damaged = mw_spool_reader_damaged(reader) + spool->unreadable;
     mw_spool_reader_free(reader);
     mw_table_free(spool->table);
+    if (result >= 0 && !spool->id)
+        result = tell_damaged_files(spool, &error);
     if (result < 0)
         return mw_command_fail(spool->command, "%s", error.text);
     if (damaged > 0)

@@ -46,8 +46,8 @@ static json_t *store_state(struct mw_daemon *daemon)
     struct mw_store_state state;
     if (!mw_memory_store_state(daemon->memory, &state))
         return json_string("none");
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "up", state.up, "trouble",
-                     state.trouble, "why", state.why, "address", state.address, "saved",
+    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "up", state.up,
+                     "trouble", state.trouble, "why", state.why, "address", state.address, "saved",
                      (json_int_t)state.saved, "spooled", (json_int_t)state.spooled, "replayed",
                      (json_int_t)state.replayed, "failed", (json_int_t)state.failed, "waiting",
                      (json_int_t)state.spool_entries);

@@ -78,6 +78,10 @@ static void tell_store(struct mw_daemon *daemon, struct mw_metrics_look *look)
          "Messages that wait for Redis.");
     tell(look, "mailwitness_spool_bytes", false, (double)store.spool_bytes,
          "Bytes that they take.");
+    tell(look, "mailwitness_spool_damaged_total", true, (double)store.damaged,
+         "Damaged places in files of the spool that were skipped.");
+    tell(look, "mailwitness_spool_damaged_files", false, (double)store.damaged_files,
+         "Files of the spool that have such places, kept as *.damaged.");
 }
 
 static double filter_fill(const struct mw_filter_info *info)

@@ -43,7 +43,7 @@ static void save_run(struct mw_store *store)
     if (!store->recent)
         return;
     pthread_mutex_lock(&store->lock);
-    bool due = store->repeat_due;
+    bool due = mw_store_must_repeat(store);
     snprintf(run_id, sizeof run_id, "%s", store->run_id);
     pthread_mutex_unlock(&store->lock);
     if (due || strcmp(run_id, store->saved_run_id) == 0)
@@ -70,12 +70,15 @@ static bool is_going_on(struct mw_store *store)
     return going_on;
 }
 
-static void set_aside(struct mw_store *store, const struct mw_spool_entry *entry,
-                      const struct mw_error *why)
+/* 0 when the record is among the refused ones on disk: only then may it be marked as done. */
+static int set_aside(struct mw_store *store, const struct mw_spool_entry *entry,
+                     struct mw_error *why)
 {
     struct mw_error error = {0};
     if (mw_spool_append(store->refused, &entry->record, 1, &error) != 0)
-        return;
+        return mw_fail(why, error.code,
+                       "a record that Redis refuses cannot be set aside, and goes on waiting: %s",
+                       error.text);
     pthread_mutex_lock(&store->lock);
     bool first = store->refused_count++ == 0;
     pthread_mutex_unlock(&store->lock);
@@ -84,6 +87,7 @@ static void set_aside(struct mw_store *store, const struct mw_spool_entry *entry
             store, MW_LOG_ERROR,
             "a record of the spool was refused and set aside in %s, as will others be: %s",
             store->settings->spool.folder, why->text);
+    return 0;
 }
 
 static enum mw_redis_trouble bring(struct mw_store *store, const struct mw_spool_entry *entry,
@@ -114,14 +118,19 @@ static enum mw_redis_trouble bring_all(struct mw_store *store, struct mw_spool *
         mw_spool_reader_new(store->settings->spool.folder, kind, error);
     enum mw_redis_trouble trouble = MW_REDIS_FINE;
     struct mw_spool_entry entry;
-    while (reader && most > 0 && mw_spool_next(reader, &entry, error) > 0 && entry.file < below) {
+    int more = 0;
+    while (reader && most > 0 && (more = mw_spool_next(reader, &entry, error)) > 0 &&
+           entry.file < below) {
         if (entry.done)
             continue;
         trouble = bring(store, &entry, error);
-        if (trouble == MW_REDIS_REFUSED && spool == store->spool)
-            set_aside(store, &entry, error);
-        else if (trouble != MW_REDIS_FINE && trouble != MW_REDIS_REFUSED)
+        if (trouble != MW_REDIS_FINE && trouble != MW_REDIS_REFUSED)
             break;
+        if (trouble == MW_REDIS_REFUSED && spool == store->spool &&
+            set_aside(store, &entry, error) != 0) {
+            trouble = MW_REDIS_DISK;
+            break;
+        }
         if (mw_spool_done(spool, &entry, error) != 0)
             break;
         pthread_mutex_lock(&store->lock);
@@ -130,7 +139,14 @@ static enum mw_redis_trouble bring_all(struct mw_store *store, struct mw_spool *
         pthread_mutex_unlock(&store->lock);
         trouble = MW_REDIS_FINE;
     }
+    bool all = reader && trouble == MW_REDIS_FINE && most > 0 &&
+               (more == 0 || (more > 0 && entry.file >= below));
     mw_spool_reader_free(reader);
+    /* All that is sound was brought: what still counts as waiting changed on the disk. */
+    if (all && mw_spool_give_up(spool, below) > 0)
+        mw_store_tell_damage(store, spool,
+                             spool == store->spool ? "messages that wait for Redis"
+                                                   : "messages that Redis took");
     return trouble;
 }
 
@@ -188,8 +204,8 @@ static void repeat_recent(struct mw_store *store)
 {
     struct mw_error error = {0};
     pthread_mutex_lock(&store->lock);
-    bool due = store->repeat_due && store->up;
-    store->repeat_due = store->repeat_due && !due;
+    bool due = mw_store_must_repeat(store) && store->up;
+    uint64_t wanted = store->repeat_wanted;
     pthread_mutex_unlock(&store->lock);
     if (!due) {
         save_run(store);
@@ -198,7 +214,8 @@ static void repeat_recent(struct mw_store *store)
     enum mw_redis_trouble trouble =
         bring_all(store, store->recent, MW_RECENT_KIND, UINT64_MAX, &store->repeated, &error);
     pthread_mutex_lock(&store->lock);
-    store->repeat_due = store->repeat_due || trouble != MW_REDIS_FINE || store->ending;
+    if (trouble == MW_REDIS_FINE && !store->ending)
+        store->repeat_done = wanted;
     pthread_mutex_unlock(&store->lock);
     if (trouble != MW_REDIS_FINE)
         mw_store_went_away(store, trouble, &error);
@@ -272,6 +289,9 @@ void *mw_store_run(void *argument)
 {
     struct mw_store *store = argument;
     int64_t last_look = mw_clock_ms() - LOOK_MS;
+    mw_store_tell_damage(store, store->spool, "messages that wait for Redis");
+    mw_store_tell_damage(store, store->refused, "messages that Redis refused");
+    mw_store_tell_damage(store, store->recent, "messages that Redis took");
     pthread_mutex_lock(&store->lock);
     while (!store->ending) {
         bool up = store->up;
@@ -283,7 +303,7 @@ void *mw_store_run(void *argument)
         pthread_mutex_lock(&store->lock);
         store->looked = true;
         pthread_cond_broadcast(&store->settled);
-        if (store->up && !store->ending && !store->repeat_due)
+        if (store->up && !store->ending && !mw_store_must_repeat(store))
             wait_with_lock(store, TURN_MS);
     }
     pthread_mutex_unlock(&store->lock);
@@ -300,7 +320,7 @@ int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *er
     int result = 0;
     pthread_mutex_lock(&store->lock);
     for (;;) {
-        bool done = store->looked && store->up && !store->repeat_due && waiting(store) == 0;
+        bool done = store->looked && store->up && !mw_store_must_repeat(store) && waiting(store) == 0;
         if (done)
             break;
         if (mw_clock_ms() >= deadline) {

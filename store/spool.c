@@ -33,7 +33,7 @@ struct mw_spool {
     pthread_cond_t flushed;
     struct file *files;
     size_t count, room;
-    uint64_t next_number, bytes, entries, dropped, damaged, torn;
+    uint64_t next_number, bytes, entries, dropped, damaged, damaged_files, torn;
     uint64_t written, synced, failed; /* numbers of records */
     int sync_error;
     bool syncing;
@@ -90,16 +90,13 @@ static struct file *add_file(struct mw_spool *spool, uint64_t number)
 static int mend_end(struct mw_spool *spool, struct file *file, int fd, struct mw_bytes bytes,
                     size_t end, struct mw_error *error)
 {
-    uint64_t size;
-    int64_t written;
-    bool done, no_head = end == 0 && bytes.size >= MW_SPOOL_FILE_HEAD;
-    end = no_head ? MW_SPOOL_FILE_HEAD : end;
-    if ((no_head && !mw_spool_is_file(bytes)) ||
-        mw_spool_read_head(bytes, end, &size, &written, &done)) {
+    if (!mw_spool_is_unfinished(bytes, end)) {
         file->damaged = true;
         spool->damaged++;
         return 0;
     }
+    struct mw_spool_file head = mw_spool_read_file_head(bytes);
+    end = head.known && end < head.start ? head.start : end;
     spool->torn += bytes.size - end;
     file->bytes = end;
     return ftruncate(fd, (off_t)end) == 0 ? 0 : fail_write(error, spool, "mend");
@@ -109,8 +106,9 @@ static int mend_end(struct mw_spool *spool, struct file *file, int fd, struct mw
 static int survey(struct mw_spool *spool, struct file *file, int fd, struct mw_bytes bytes,
                   struct mw_error *error)
 {
+    struct mw_spool_file head = mw_spool_read_file_head(bytes);
     size_t at = 0, end = 0;
-    uint64_t damaged = 0, before = 0, size;
+    uint64_t damaged = 0, before = head.damaged, size;
     struct mw_bytes record;
     int64_t written;
     bool done;
@@ -125,7 +123,8 @@ static int survey(struct mw_spool *spool, struct file *file, int fd, struct mw_b
     file->damaged = before > 0;
     spool->damaged += before;
     file->bytes = bytes.size;
-    return end < bytes.size ? mend_end(spool, file, fd, bytes, end, error) : 0;
+    bool rest = end < bytes.size && (end > 0 || bytes.size > head.start);
+    return rest ? mend_end(spool, file, fd, bytes, end, error) : 0;
 }
 
 static int remove_file(struct mw_spool *spool, size_t index)
@@ -136,6 +135,7 @@ static int remove_file(struct mw_spool *spool, size_t index)
     snprintf(kept, sizeof kept, "%s.damaged", name);
     int result = file.damaged ? renameat(spool->folder, name, spool->folder, kept)
                               : unlinkat(spool->folder, name, 0);
+    spool->damaged_files += file.damaged && result == 0;
     spool->bytes -= file.bytes;
     spool->entries -= file.live;
     spool->count--;
@@ -177,15 +177,34 @@ static int open_old(struct mw_spool *spool, uint64_t number, struct mw_error *er
     return result;
 }
 
+/* Files kept as *.damaged are counted, and their numbers not used again. */
+static int count_damaged(struct mw_spool *spool, struct mw_error *error)
+{
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts names = {0};
+    uint64_t number;
+    int result = mw_spool_list_damaged(spool->options.folder, spool->kind, arena, &names, error);
+    for (size_t i = 0; result == 0 && i < names.count; i++)
+        if (mw_spool_damaged_number(names.items[i], spool->kind, &number) &&
+            number >= spool->next_number)
+            spool->next_number = number + 1;
+    spool->damaged_files = names.count;
+    mw_arena_free(arena);
+    return result;
+}
+
 static int open_all(struct mw_spool *spool, struct mw_error *error)
 {
     uint64_t *numbers;
     size_t count;
+    if (count_damaged(spool, error) != 0)
+        return error->code;
     if (mw_spool_list(spool->options.folder, spool->kind, &numbers, &count, error) != 0)
         return error->code;
     int result = 0;
     for (size_t i = 0; i < count && result == 0; i++) {
-        spool->next_number = numbers[i] + 1;
+        if (numbers[i] >= spool->next_number)
+            spool->next_number = numbers[i] + 1;
         result = open_old(spool, numbers[i], error);
     }
     free(numbers);
@@ -296,8 +315,9 @@ static int begin_file(struct mw_spool *spool, struct mw_error *error)
     unsigned char head[MW_SPOOL_FILE_HEAD];
     mw_spool_file_head(head, spool->seed);
     bool written = write(spool->fd, head, sizeof head) == (ssize_t)sizeof head;
-    /* The name must outlive a power cut as the record does. */
-    if (!written || (spool->options.sync && fsync(spool->folder) != 0)) {
+    /* The head and the name must outlive a power cut as the record does. */
+    if (!written ||
+        (spool->options.sync && (fdatasync(spool->fd) != 0 || fsync(spool->folder) != 0))) {
         fail_write(error, spool, "begin a file of");
         unlinkat(spool->folder, name, 0);
         close(spool->fd);
@@ -444,6 +464,27 @@ void mw_spool_forget(struct mw_spool *spool, int64_t before)
     pthread_mutex_unlock(&spool->lock);
 }
 
+uint64_t mw_spool_give_up(struct mw_spool *spool, uint64_t below)
+{
+    uint64_t given_up = 0;
+    pthread_mutex_lock(&spool->lock);
+    for (size_t i = 0; i < spool->count && spool->files[i].number < below;) {
+        bool current = spool->fd >= 0 && i + 1 == spool->count;
+        struct file *file = &spool->files[i];
+        if (current || file->live == 0) {
+            i++;
+            continue;
+        }
+        given_up += file->live;
+        file->damaged = true;
+        if (remove_file(spool, i) != 0)
+            break;
+    }
+    spool->damaged += given_up;
+    pthread_mutex_unlock(&spool->lock);
+    return given_up;
+}
+
 static int mark(struct mw_spool *spool, const struct mw_spool_entry *entry, struct mw_error *error)
 {
     static const unsigned char done = MW_SPOOL_DONE;
@@ -494,6 +535,7 @@ void mw_spool_get_state(struct mw_spool *spool, struct mw_spool_state *state)
         .bytes = spool->bytes,
         .dropped = spool->dropped,
         .damaged = spool->damaged,
+        .damaged_files = spool->damaged_files,
         .torn = spool->torn,
         .oldest = spool->count > 0 ? spool->files[0].begun : 0,
     };

@@ -1,9 +1,15 @@
 /*
  * spool: records on disk, in the order they came, each with a checksum.
  *
- * A spool is a series of files KIND-NUMBER.spool in a folder. A file begins with
- * "MWSPOOL1" and a random seed of 8 bytes; a series of records follows, each behind a
- * head of 32 bytes, numbers little endian:
+ * A spool is a series of files KIND-NUMBER.spool in a folder. A file begins with a head of
+ * 24 bytes, twice, so that one damaged place leaves the other:
+ *
+ *     0   8  "MWSPOOL2"
+ *     8   8  a random seed
+ *    16   8  XXH3-64 of bytes 0-15
+ *
+ * (Files of older versions have "MWSPOOL1" and the seed only; they are read, never written.)
+ * A series of records follows, each behind a head of 32 bytes, numbers little endian:
  *
  *     0   4  "MWSP"
  *     4   1  'N' new, or 'D' done (set in place; not under the checksums)
@@ -15,9 +21,10 @@
  * Hashes are seeded, so that no attachment can hold what would pass for a record where
  * the reader looks for the next one behind a damaged place.
  *
- * What a killed writer left unfinished at a file's end is cut off when the spool is
- * opened; what is damaged before that is skipped, and the file kept for study under
- * another name. A new writer starts a new file. Only one process writes a folder
+ * What a killed writer left unfinished at a file's end, which is never more than the
+ * beginning of one record, is cut off when the spool is opened. All else that is not sound
+ * was written whole and changed later: it is skipped, counted, and its file kept for study
+ * as KIND-NUMBER.spool.damaged. A new writer starts a new file. Only one process writes a folder
  * (mw_spool_lock). Thread-safe, but for readers: one thread has a reader.
  */
 #ifndef MW_STORE_SPOOL_H
@@ -26,6 +33,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/arena.h"
 #include "core/bytes.h"
 #include "core/error.h"
 
@@ -58,7 +66,8 @@ int mw_spool_append(struct mw_spool *spool, const struct mw_bytes *pieces, size_
 struct mw_spool_state {
     uint64_t entries, bytes; /* waiting; bytes of the files */
     uint64_t dropped;        /* records dropped to make room, since opening */
-    uint64_t damaged;        /* places that were skipped */
+    uint64_t damaged;        /* places that were skipped, since opening */
+    uint64_t damaged_files;  /* files kept as *.damaged in the folder */
     uint64_t torn;           /* bytes cut off when opening */
     int64_t oldest;          /* when the oldest file was begun, seconds since 1970; 0: none */
 };
@@ -70,6 +79,15 @@ void mw_spool_forget(struct mw_spool *spool, int64_t before);
 /* Ends the current file, so that all records now there can be read and removed. Their files
  * have numbers below the one returned. */
 uint64_t mw_spool_turn(struct mw_spool *spool);
+
+/* After a reader went through all files with numbers below the one given, and all that is
+ * sound there was marked as done: what still waits in them cannot be read. Those files are
+ * kept as *.damaged; how many records were given up. */
+uint64_t mw_spool_give_up(struct mw_spool *spool, uint64_t below);
+
+/* The names of kind's files (NULL: of any kind) that were kept as *.damaged, sorted. */
+int mw_spool_list_damaged(const char *folder, const char *kind, struct mw_arena *arena,
+                          struct mw_texts *names, struct mw_error *error);
 
 /* --- reading --------------------------------------------------------------------------- */
 

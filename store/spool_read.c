@@ -12,7 +12,8 @@
 
 #include "store/spool_private.h"
 
-static const char magic[] = "MWSP", file_magic[] = "MWSPOOL1";
+static const char magic[] = "MWSP", file_magic[] = "MWSPOOL2", old_magic[] = "MWSPOOL1";
+enum { ONE_HEAD = MW_SPOOL_FILE_HEAD / 2, OLD_HEAD = 16 };
 
 /* Of a head, without the state and itself. */
 static uint32_t head_check(const unsigned char *head, uint64_t seed)
@@ -23,15 +24,34 @@ static uint32_t head_check(const unsigned char *head, uint64_t seed)
     return (uint32_t)XXH3_64bits_withSeed(part, sizeof part, seed);
 }
 
-bool mw_spool_is_file(struct mw_bytes bytes)
+static bool is_file_head(const unsigned char *head)
 {
-    return bytes.size >= MW_SPOOL_FILE_HEAD && memcmp(bytes.data, file_magic, 8) == 0;
+    return memcmp(head, file_magic, 8) == 0 &&
+           mw_bytes_get_little(head + 16, 8) == XXH3_64bits(head, 16);
+}
+
+struct mw_spool_file mw_spool_read_file_head(struct mw_bytes bytes)
+{
+    struct mw_spool_file file = {0};
+    if (bytes.size >= MW_SPOOL_FILE_HEAD) {
+        bool first = is_file_head(bytes.data), second = is_file_head(bytes.data + ONE_HEAD);
+        file.known = first || second;
+        file.damaged = first != second;
+        file.start = MW_SPOOL_FILE_HEAD;
+        file.seed = mw_bytes_get_little(bytes.data + (first ? 0 : ONE_HEAD) + 8, 8);
+    }
+    if (!file.known && bytes.size >= OLD_HEAD && memcmp(bytes.data, old_magic, 8) == 0)
+        file = (struct mw_spool_file){
+            .known = true, .seed = mw_bytes_get_little(bytes.data + 8, 8), .start = OLD_HEAD};
+    return file;
 }
 
 void mw_spool_file_head(unsigned char head[MW_SPOOL_FILE_HEAD], uint64_t seed)
 {
     memcpy(head, file_magic, 8);
     mw_bytes_put_little(head + 8, seed, 8);
+    mw_bytes_put_little(head + 16, XXH3_64bits(head, 16), 8);
+    memcpy(head + ONE_HEAD, head, ONE_HEAD);
 }
 
 void mw_spool_head(unsigned char head[MW_SPOOL_HEAD], const struct mw_bytes *pieces, size_t count,
@@ -56,13 +76,20 @@ void mw_spool_head(unsigned char head[MW_SPOOL_HEAD], const struct mw_bytes *pie
     XXH3_freeState(state);
 }
 
+/* Whether a sound head is there, whatever follows it. */
+static bool is_sound_head(struct mw_bytes bytes, size_t at, uint64_t seed)
+{
+    return at <= bytes.size && bytes.size - at >= MW_SPOOL_HEAD &&
+           memcmp(bytes.data + at, magic, 4) == 0 &&
+           mw_bytes_get_little(bytes.data + at + 28, 4) == head_check(bytes.data + at, seed);
+}
+
 bool mw_spool_read_head(struct mw_bytes bytes, size_t at, uint64_t *size, int64_t *written,
                         bool *done)
 {
     const unsigned char *head = bytes.data + at;
-    if (at > bytes.size || bytes.size - at < MW_SPOOL_HEAD || memcmp(head, magic, 4) != 0 ||
-        mw_bytes_get_little(head + 28, 4) !=
-            head_check(head, mw_bytes_get_little(bytes.data + 8, 8)))
+    struct mw_spool_file file = mw_spool_read_file_head(bytes);
+    if (!file.known || !is_sound_head(bytes, at, file.seed))
         return false;
     *size = mw_bytes_get_little(head + 8, 8);
     *written = (int64_t)mw_bytes_get_little(head + 24, 4);
@@ -70,15 +97,27 @@ bool mw_spool_read_head(struct mw_bytes bytes, size_t at, uint64_t *size, int64_
     return *size <= bytes.size - at - MW_SPOOL_HEAD;
 }
 
-static bool is_sound(struct mw_bytes bytes, size_t at, struct mw_bytes *record, bool check)
+bool mw_spool_is_unfinished(struct mw_bytes bytes, size_t end)
 {
-    uint64_t size;
-    int64_t written;
-    bool done;
-    if (!mw_spool_read_head(bytes, at, &size, &written, &done))
+    struct mw_spool_file file = mw_spool_read_file_head(bytes);
+    size_t like = bytes.size < 7 ? bytes.size : 7;
+    if (!file.known)
+        return bytes.size < MW_SPOOL_FILE_HEAD && memcmp(bytes.data, file_magic, like) == 0;
+    end = end < file.start ? file.start : end;
+    return bytes.size - end < MW_SPOOL_HEAD ||
+           (is_sound_head(bytes, end, file.seed) &&
+            mw_bytes_get_little(bytes.data + end + 8, 8) > bytes.size - end - MW_SPOOL_HEAD);
+}
+
+static bool is_sound(struct mw_bytes bytes, size_t at, uint64_t seed, struct mw_bytes *record,
+                     bool check)
+{
+    if (!is_sound_head(bytes, at, seed))
+        return false;
+    uint64_t size = mw_bytes_get_little(bytes.data + at + 8, 8);
+    if (size > bytes.size - at - MW_SPOOL_HEAD)
         return false;
     *record = (struct mw_bytes){bytes.data + at + MW_SPOOL_HEAD, (size_t)size};
-    uint64_t seed = mw_bytes_get_little(bytes.data + 8, 8);
     return !check || XXH3_64bits_withSeed(record->data, record->size, seed) ==
                          mw_bytes_get_little(bytes.data + at + 16, 8);
 }
@@ -86,19 +125,21 @@ static bool is_sound(struct mw_bytes bytes, size_t at, struct mw_bytes *record, 
 bool mw_spool_find(struct mw_bytes bytes, size_t *at, struct mw_bytes *record, bool check,
                    uint64_t *damaged)
 {
-    bool known = mw_spool_is_file(bytes);
-    if (*at == 0 && known)
-        *at = MW_SPOOL_FILE_HEAD;
+    struct mw_spool_file file = mw_spool_read_file_head(bytes);
+    if (*at == 0 && file.known) {
+        *at = file.start;
+        *damaged += file.damaged;
+    }
     size_t from = *at;
-    while (known && *at < bytes.size && bytes.size - *at >= MW_SPOOL_HEAD) {
-        if (is_sound(bytes, *at, record, check)) {
+    while (file.known && *at < bytes.size && bytes.size - *at >= MW_SPOOL_HEAD) {
+        if (is_sound(bytes, *at, file.seed, record, check)) {
             *damaged += *at > from;
             return true;
         }
         *at = mw_bytes_find(bytes, *at + 1, mw_bytes_of(magic));
     }
     *at = bytes.size;
-    *damaged += from < bytes.size;
+    *damaged += from < bytes.size && !mw_spool_is_unfinished(bytes, from);
     return false;
 }
 
@@ -109,7 +150,7 @@ void mw_spool_name(char name[MW_SPOOL_NAME], const char *kind, uint64_t number)
     snprintf(name, MW_SPOOL_NAME, "%s-%010llu.spool", kind, (unsigned long long)number);
 }
 
-bool mw_spool_number(const char *name, const char *kind, uint64_t *number)
+static bool spool_number(const char *name, const char *kind, const char *ending, uint64_t *number)
 {
     size_t size = strlen(kind);
     char *end;
@@ -117,7 +158,17 @@ bool mw_spool_number(const char *name, const char *kind, uint64_t *number)
         name[size + 1] > '9')
         return false;
     *number = strtoull(name + size + 1, &end, 10);
-    return strcmp(end, ".spool") == 0;
+    return strcmp(end, ending) == 0;
+}
+
+bool mw_spool_number(const char *name, const char *kind, uint64_t *number)
+{
+    return spool_number(name, kind, ".spool", number);
+}
+
+bool mw_spool_damaged_number(const char *name, const char *kind, uint64_t *number)
+{
+    return spool_number(name, kind, ".spool.damaged", number);
 }
 
 static int by_number(const void *a, const void *b)
@@ -151,6 +202,32 @@ int mw_spool_list(const char *folder, const char *kind, uint64_t **numbers, size
     closedir(dir);
     if (*count > 0)
         qsort(*numbers, *count, sizeof **numbers, by_number);
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int mw_spool_list_damaged(const char *folder, const char *kind, struct mw_arena *arena,
+                          struct mw_texts *names, struct mw_error *error)
+{
+    static const char ending[] = ".spool.damaged";
+    uint64_t number;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return mw_fail_errno(error, "cannot read the spool's folder %s", folder);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const char *at = strstr(entry->d_name, ending);
+        bool wanted = kind ? mw_spool_damaged_number(entry->d_name, kind, &number)
+                           : at && strcmp(at, ending) == 0;
+        if (wanted)
+            mw_texts_add(arena, names, mw_arena_dup(arena, entry->d_name));
+    }
+    closedir(dir);
+    if (names->count > 1)
+        qsort(names->items, names->count, sizeof *names->items, by_name);
     return 0;
 }
 

@@ -179,6 +179,13 @@ void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *u
     pthread_mutex_unlock(&store->lock);
 }
 
+/* With the lock held: more than one thing may happen before there is a notice. */
+static void add_untold(struct mw_store *store, const char *text)
+{
+    size_t used = strlen(store->untold);
+    snprintf(store->untold + used, sizeof store->untold - used, "%s%s", used > 0 ? "; " : "", text);
+}
+
 void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *format, ...)
 {
     char text[sizeof store->untold];
@@ -190,9 +197,29 @@ void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *
     if (store->notice)
         store->notice(store->notice_user, level, text);
     else
-        memcpy(store->untold, text, sizeof text);
+        add_untold(store, text);
     store->untold_level = level;
     pthread_mutex_unlock(&store->lock);
+}
+
+/* What opening the spool's files, or reading them, has found. */
+void mw_store_tell_damage(struct mw_store *store, struct mw_spool *spool, const char *what)
+{
+    struct mw_spool_state state = {0};
+    if (!spool)
+        return;
+    mw_spool_get_state(spool, &state);
+    if (state.damaged > 0)
+        mw_store_tell(store, MW_LOG_ERROR,
+                      "%s in %s: %llu damaged places were skipped; files that have them are kept "
+                      "as *.damaged (%llu so far)",
+                      what, store->settings->spool.folder, (unsigned long long)state.damaged,
+                      (unsigned long long)state.damaged_files);
+    if (state.torn > 0)
+        mw_store_tell(store, MW_LOG_NOTICE,
+                      "%s in %s: %llu bytes of records that a killed writer left unfinished were "
+                      "cut off",
+                      what, store->settings->spool.folder, (unsigned long long)state.torn);
 }
 
 /* With the lock held. */
@@ -275,6 +302,8 @@ void mw_store_get_state(struct mw_store *store, struct mw_store_state *state)
         .spool_bytes = spool.bytes,
         .recent_entries = recent.entries,
         .recent_bytes = recent.bytes,
+        .damaged = spool.damaged + recent.damaged + refused.damaged,
+        .damaged_files = spool.damaged_files + recent.damaged_files + refused.damaged_files,
     };
     snprintf(state->trouble, sizeof state->trouble, "%s", mw_redis_trouble_name(store->trouble));
     snprintf(state->why, sizeof state->why, "%s", store->why);
@@ -290,7 +319,7 @@ static void note_run(struct mw_store *store, const char *run_id)
     pthread_mutex_lock(&store->lock);
     if (*run_id && strcmp(store->run_id, run_id) != 0) {
         if (store->run_id[0] && store->recent)
-            store->repeat_due = true;
+            store->repeat_wanted++;
         snprintf(store->run_id, sizeof store->run_id, "%s", run_id);
         pthread_cond_broadcast(&store->wake);
     }

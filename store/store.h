@@ -68,6 +68,8 @@ struct mw_store_state {
     uint64_t dropped;  /* records dropped because the spool was full */
     uint64_t spool_entries, spool_bytes;
     uint64_t recent_entries, recent_bytes;
+    uint64_t damaged;       /* damaged places of spool files that were skipped */
+    uint64_t damaged_files; /* files that have such places, kept as *.damaged */
 };
 void mw_store_get_state(struct mw_store *store, struct mw_store_state *state);
 

@@ -34,7 +34,8 @@ struct mw_store {
     void *notice_user;
     char untold[1024]; /* what happened before there was a notice; "" nothing */
     enum mw_log_level untold_level;
-    bool up, repeat_due, recent_failing, looked; /* looked: the thread has tried Redis once */
+    bool up, recent_failing, looked; /* looked: the thread has tried Redis once */
+    uint64_t repeat_wanted, repeat_done; /* times that all was to be told again, and was */
     enum mw_redis_trouble trouble;
     int64_t since;    /* seconds since 1970 */
     int64_t since_ms; /* of mw_clock_ms */
@@ -50,6 +51,12 @@ struct mw_store_parcel {
     const struct mw_report *report;
     struct mw_bytes json;
 };
+
+/* With the lock held. */
+static inline bool mw_store_must_repeat(const struct mw_store *store)
+{
+    return store->repeat_done != store->repeat_wanted;
+}
 
 struct mw_store_tools *mw_store_take_tools(struct mw_store *store);
 void mw_store_give_tools(struct mw_store *store, struct mw_store_tools *tools);
@@ -72,6 +79,9 @@ void mw_store_came_back(struct mw_store *store);
 /* Tells the notice; not with the lock held. */
 void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Tells of damaged places in a spool's files; what names them. spool may be NULL. */
+void mw_store_tell_damage(struct mw_store *store, struct mw_spool *spool, const char *what);
 
 /* replay.c: the store's thread, and the run of Redis last written to, kept in a file. */
 void *mw_store_run(void *store);

@@ -54,17 +54,38 @@ is(scalar keys %recent, 70, 'what Redis took is kept for a while');
 ($text, $status) = run(qw(spool lits));
 ok($status == 2 && $text =~ /did you mean 'list'/, 'a mistyped subcommand gets a suggestion');
 
-# Redis was started empty: what it took before was told again, so all 70 are there.
+# A byte of the second message changes on the disk while it waits.
+$redis->stop;
+my ($three) = feed($config, 3, 1);
+my ($file) = glob "$redis->{dir}/spool/wait-*.spool";
+open my $spool, '+<:raw', $file or die $!;
+read $spool, my $bytes, -s $spool;
+my $second = index $bytes, 'MWSP', index($bytes, 'MWSP', 48) + 1;
+seek $spool, $second + 100, 0;
+print {$spool} chr(1 ^ ord substr $bytes, $second + 100, 1);
+close $spool or die $!;
+($text, $status) = run(qw(spool list --json --config), $config);
+ok($status == 0 && $text =~ /1 damaged records were skipped/ && 2 == (() = $text =~ /"id"/g),
+    'of three messages that wait a damaged one is told, the others are listed') or diag($text);
+$redis->start;
+($text, $status) = run(qw(spool flush --config), $config);
+like($text, qr/^2 messages brought to Redis, 0 wait/, '... and brought to Redis');
+($text, $status) = run(qw(spool list --config), $config);
+like($text, qr{/spool/wait-\d+\.spool\.damaged is kept}, '... and the file that has it is kept, and listed');
+unlink "$file.damaged" or die $!;
+feed($config, 1, 1, 0, 5000); # tells Redis again, which was started empty
+
+# Redis was started empty: what it took before was told again, so all 73 are there.
 ($text, $status) = run(qw(store check --json --config), $config);
 my $check = decode_json($text);
 is($status, 0, 'what the store wrote fits together') or diag($text);
-is_deeply([@{$check}{qw(messages dangling unindexed orphans timeless)}], [70, 0, 0, 0, 0], '... and is counted');
+is_deeply([@{$check}{qw(messages dangling unindexed orphans timeless)}], [73, 0, 0, 0, 0], '... and is counted');
 my ($some, $other) = sort keys %{$kept};
 $redis->cli('del', "mw:message:$some");
 $redis->cli('zrem', 'mw:messages', $other);
 $redis->cli('del', 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id'));
 my ($hash) = split /\n/, $redis->cli(qw(zrange mw:attachments 0 0));
-my $bytes = $redis->cli(qw(zrange mw:attachments -1 -1));
+$bytes = $redis->cli(qw(zrange mw:attachments -1 -1));
 $redis->cli('del', "mw:attachment:$hash");
 $redis->cli('del', "mw:data:$bytes");
 $redis->cli(qw(persist mw:index:verdict:clean));

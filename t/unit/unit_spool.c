@@ -130,7 +130,7 @@ static const char *only_file(void)
     static char path[320];
     DIR *dir = opendir(folder);
     for (const struct dirent *entry; dir && (entry = readdir(dir)) != NULL;)
-        if (strstr(entry->d_name, ".spool"))
+        if (strstr(entry->d_name, ".spool") && !strstr(entry->d_name, ".damaged"))
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
     if (dir)
         closedir(dir);
@@ -165,40 +165,139 @@ static void test_torn(void)
     tap_is_number(wrong, 0, "a record torn at any byte is cut off, and all others are kept");
 }
 
-/* Bytes that changed on the disk, anywhere. */
+enum { HEAD = 48, OLD_HEAD = 16 };
+
+static void flip(const char *path, off_t at, unsigned char bits)
+{
+    unsigned char byte = 0;
+    int fd = open(path, O_RDWR);
+    if (pread(fd, &byte, 1, at) == 1) {
+        byte ^= bits;
+        if (pwrite(fd, &byte, 1, at) != 1)
+            printf("# cannot damage %s\n", path);
+    }
+    close(fd);
+}
+
+/* Makes the only file one of the first version: its head is the magic and the seed. */
+static void make_old(void)
+{
+    static unsigned char bytes[1 << 16];
+    char path[320];
+    snprintf(path, sizeof path, "%s", only_file());
+    int fd = open(path, O_RDONLY);
+    ssize_t size = read(fd, bytes, sizeof bytes);
+    close(fd);
+    memcpy(bytes + HEAD - OLD_HEAD, "MWSPOOL1", 8);
+    memmove(bytes + HEAD - 8, bytes + 8, 8);
+    fd = open(path, O_WRONLY | O_TRUNC);
+    if (write(fd, bytes + HEAD - OLD_HEAD, (size_t)size - HEAD + OLD_HEAD) !=
+        size - HEAD + OLD_HEAD)
+        printf("# cannot write %s\n", path);
+    close(fd);
+}
+
+/* One byte that changed on the disk, anywhere from the first on: what each costs is counted
+ * here from where it is, not from what the spool says. */
 static void test_damaged(void)
 {
     struct mw_error error = {0};
     enum { COUNT = 4, SIZE = 100, RECORD = 32 + 3 + SIZE };
-    int wrong = 0, lost_more = 0;
-    for (int at = 16; at < 16 + RECORD; at++) {
-        if (at == 16 + 4 || (at > 16 + 4 && at < 16 + 8))
-            continue; /* the state, and what is not used */
+    int wrong = 0, lost_more = 0, vanished = 0;
+    for (int at = 0; at < HEAD + COUNT * RECORD; at++) {
         struct mw_spool *spool = open_spool(0, false);
         for (int i = 0; i < COUNT; i++)
             append(spool, i, SIZE, &error);
         mw_spool_close(spool);
-        int fd = open(only_file(), O_RDWR);
-        unsigned char byte = 0;
-        if (pread(fd, &byte, 1, at) != 1)
-            wrong++;
-        byte ^= 0x10;
-        if (pwrite(fd, &byte, 1, at) != 1)
-            wrong++;
-        close(fd);
+        flip(only_file(), at, (unsigned char)(1U << (at % 8)));
+        int hit = at < HEAD ? -1 : (at - HEAD) / RECORD, within = (at - HEAD) % RECORD;
+        /* The state of a record, and three bytes that are not used. */
+        bool harmless = hit >= 0 && within >= 4 && within < 8;
+        char expected[32] = "";
+        for (int i = 0; i < COUNT; i++)
+            if (i != hit || harmless)
+                snprintf(expected + strlen(expected), 8, "%s%d", *expected ? " " : "", i);
         spool = open_spool(0, false);
         struct mw_spool_state state;
         mw_spool_get_state(spool, &state);
-        wrong += state.damaged != 1;
-        lost_more += strcmp(read_all(NULL, NULL), "1 2 3") != 0;
+        wrong += state.damaged != !harmless || state.torn != 0;
+        lost_more += strcmp(read_all(NULL, NULL), expected) != 0;
         mw_spool_turn(spool);
         read_all(spool, NULL);
-        wrong += count_files(".spool") != 0 || count_files(".damaged") != 1;
+        mw_spool_get_state(spool, &state);
+        wrong += state.damaged_files != (uint64_t)!harmless || state.entries != 0;
+        vanished += count_files(".spool") != 0 || count_files(".damaged") != !harmless;
         mw_spool_close(spool);
         empty_folder();
     }
-    tap_is_number(lost_more, 0, "a byte that changed costs its own record only");
-    tap_is_number(wrong, 0, "... is counted, and the file is kept for study");
+    tap_is_number(lost_more, 0,
+                  "a byte that changed, the first or any other, costs its own "
+                  "record only");
+    tap_is_number(vanished, 0, "... and its file is kept for study");
+    tap_is_number(wrong, 0, "... and counted");
+}
+
+/* The first version's seed has no check: what does not fit it was whole once, not torn. */
+static void test_old_file(void)
+{
+    struct mw_error error = {0};
+    struct mw_spool_state state;
+    struct mw_spool *spool = open_spool(0, false);
+    for (int i = 0; i < 3; i++)
+        append(spool, i, 500, &error);
+    mw_spool_close(spool);
+    make_old();
+    spool = open_spool(0, false);
+    tap_is(read_all(NULL, NULL), "0 1 2", "files of the first version are read");
+    mw_spool_close(spool);
+    int lost = 0;
+    for (int at = 0; at < OLD_HEAD; at++) {
+        spool = open_spool(0, false);
+        mw_spool_turn(spool);
+        read_all(spool, NULL);
+        for (int i = 0; i < 75; i++)
+            append(spool, i, 500, &error);
+        mw_spool_close(spool);
+        make_old();
+        flip(only_file(), at, 0x10);
+        spool = open_spool(0, false);
+        mw_spool_get_state(spool, &state);
+        lost += count_files(".damaged") != 1 || state.damaged != 1 || state.torn != 0;
+        mw_spool_close(spool);
+        empty_folder();
+    }
+    tap_is_number(lost, 0, "... and never removed for a seed that changed");
+}
+
+/* Damage while the spool is open: what cannot be read does not wait for ever. */
+static void test_damaged_later(void)
+{
+    struct mw_error error = {0};
+    struct mw_spool_state state;
+    struct mw_spool *spool = open_spool(0, false);
+    for (int i = 0; i < 3; i++)
+        append(spool, i, 500, &error);
+    flip(only_file(), HEAD + 32 + 3 + 500 + 40, 0x01);
+    uint64_t below = mw_spool_turn(spool);
+    tap_is(read_all(spool, NULL), "0 2", "a record that changes while a spool is open is skipped");
+    tap_is_number((long long)mw_spool_give_up(spool, below), 1,
+                  "... and given up when all else is read");
+    mw_spool_get_state(spool, &state);
+    tap_ok(state.entries == 0 && state.damaged == 1 && state.damaged_files == 1 &&
+               count_files(".damaged") == 1,
+           "... with its file kept");
+    mw_spool_close(spool);
+    spool = open_spool(0, false);
+    append(spool, 7, 50, &error);
+    mw_spool_get_state(spool, &state);
+    tap_is_number((long long)state.damaged_files, 1,
+                  "a spool that is opened knows of files kept before");
+    mw_spool_turn(spool);
+    flip(only_file(), HEAD + 40, 0x01);
+    mw_spool_close(spool);
+    mw_spool_close(open_spool(0, false));
+    tap_is_number(count_files(".damaged"), 2, "... and no file takes the name of one of these");
+    empty_folder();
 }
 
 static void test_no_spool_file(void)
@@ -237,7 +336,7 @@ static void test_planted(void)
     append(spool, 1, 50, &error);
     mw_spool_close(spool);
     fd = open(only_file(), O_RDWR);
-    if (pwrite(fd, "????", 4, 16) != 4)
+    if (pwrite(fd, "????", 4, HEAD) != 4)
         printf("# cannot damage\n");
     close(fd);
     spool = open_spool(0, false);
@@ -380,6 +479,8 @@ int main(void)
     test_half_done();
     test_torn();
     test_damaged();
+    test_old_file();
+    test_damaged_later();
     test_no_spool_file();
     test_planted();
     test_full();
