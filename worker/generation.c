@@ -32,7 +32,7 @@ enum { VERIFIER_NICE = 10, QUESTION_FDS = 1 + MW_ANSWER_FDS };
 struct slot {
     pid_t worker, runner; /* 0: none */
     int64_t started_us;
-    const char *worker_folder, *runner_folder; /* NULL: not wanted */
+    char *worker_folder, *runner_folder; /* of these processes alone; NULL: none */
 };
 
 struct generation {
@@ -158,10 +158,35 @@ static bool is_free(const struct slot *slot)
     return slot->worker == 0 && slot->runner == 0;
 }
 
+/* Folders of their own, where there are any; no process is given what another one left. */
+static bool make_folders(struct generation *generation, struct slot *slot, bool runs_programs)
+{
+    struct mw_error error = {0};
+    if (generation->scratch)
+        slot->worker_folder = mw_scratch_folder(generation->scratch, "worker", &error);
+    if (slot->worker_folder && runs_programs)
+        slot->runner_folder = mw_scratch_folder(generation->scratch, "runner", &error);
+    if (error.code != 0)
+        fprintf(stderr, "worker: %s\n", error.text);
+    return error.code == 0;
+}
+
+static void discard(char **folder)
+{
+    mw_scratch_discard(*folder);
+    *folder = NULL;
+}
+
 static void start_worker(struct generation *generation, struct slot *slot)
 {
     int ends[2] = {-1, -1};
-    if (slot->runner_folder) {
+    bool runs_programs = generation->settings.witness.scan.programs.count > 0;
+    if (!make_folders(generation, slot, runs_programs)) {
+        discard(&slot->worker_folder);
+        generation->pause_ms = LONGEST_PAUSE_MS;
+        return;
+    }
+    if (runs_programs) {
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
             slot->runner = fork();
         if (slot->runner == 0 && ends[1] >= 0)
@@ -177,8 +202,12 @@ static void start_worker(struct generation *generation, struct slot *slot)
     slot->worker = pid > 0 ? pid : 0;
     slot->runner = slot->runner > 0 ? slot->runner : 0;
     slot->started_us = mw_clock_us();
-    if (pid < 0)
+    if (slot->runner == 0)
+        discard(&slot->runner_folder);
+    if (slot->worker == 0) {
+        discard(&slot->worker_folder);
         generation->pause_ms = LONGEST_PAUSE_MS;
+    }
 }
 
 static void start_missing(struct generation *generation)
@@ -199,8 +228,7 @@ static bool has_workers(const struct generation *generation)
 static void bury_verifier(struct generation *generation)
 {
     generation->verifier.worker = 0;
-    if (generation->verifier.worker_folder)
-        mw_scratch_empty(generation->verifier.worker_folder);
+    discard(&generation->verifier.worker_folder);
 }
 
 /* One at a time: who asks for the next one wants nothing more from the last one. */
@@ -213,10 +241,12 @@ static void start_verifier(struct generation *generation, int *fds)
         }
         bury_verifier(generation);
     }
-    pid_t pid = fork();
+    pid_t pid = make_folders(generation, &generation->verifier, false) ? fork() : -1;
     if (pid == 0)
         become_verifier(generation, fds);
     generation->verifier.worker = pid > 0 ? pid : 0;
+    if (pid < 0)
+        bury_verifier(generation);
 }
 
 /* Deaths soon after the start make the next one wait, longer each time. */
@@ -244,8 +274,7 @@ static void bury(struct generation *generation, pid_t pid, int status)
         struct slot *slot = &generation->slots[i];
         if (slot->worker == pid) {
             slot->worker = 0;
-            if (slot->worker_folder)
-                mw_scratch_empty(slot->worker_folder);
+            discard(&slot->worker_folder);
             /* It has nobody to work for; were it left to see that itself, one that hangs would
              * keep the place for ever. */
             if (slot->runner > 0)
@@ -253,7 +282,7 @@ static void bury(struct generation *generation, pid_t pid, int status)
             note_death(generation, slot, status);
         } else if (slot->runner == pid) {
             slot->runner = 0;
-            mw_scratch_empty(slot->runner_folder);
+            discard(&slot->runner_folder);
         }
     }
 }
@@ -312,11 +341,12 @@ static void obey(struct generation *generation)
 
 /* Tries the sandbox in a child of its own: its text goes to missing; false when
  * it cannot be entered. */
-static bool probe_sandbox(const struct generation *generation, char *text, size_t size)
+static bool probe_sandbox(const struct generation *generation, const char *folder, char *text,
+                          size_t size)
 {
     int ends[2];
     struct mw_sandbox_settings sandbox = generation->settings.sandbox;
-    sandbox.scratch = generation->slots[0].worker_folder;
+    sandbox.scratch = folder;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return false;
     pid_t pid = fork();
@@ -343,34 +373,23 @@ static bool probe_sandbox(const struct generation *generation, char *text, size_
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Folders for what keeps files for a while: ClamAV, and programs. */
-static int make_folders(struct generation *generation, struct mw_error *error)
+/* A place for folders, for what keeps files for a while: ClamAV, and programs. */
+static int make_scratch(struct generation *generation, struct mw_error *error)
 {
     const struct mw_scan_settings *scan = &generation->settings.witness.scan;
     const struct mw_sandbox_settings *sandbox = &generation->settings.sandbox;
     const char *user = sandbox->mode == MW_SANDBOX_OFF ? "root" : sandbox->user;
-    bool programs = scan->programs.count > 0, clamav = scan->clamav.database != NULL;
-    if (!programs && !clamav && !sandbox->scratch)
+    if (scan->programs.count == 0 && !scan->clamav.database && !sandbox->scratch)
         return 0;
-    generation->scratch = mw_scratch_new(sandbox->scratch, error);
-    for (unsigned i = 0; generation->scratch && i < generation->count && error->code == 0; i++) {
-        struct slot *slot = &generation->slots[i];
-        const char *name = mw_arena_printf(generation->arena, "worker-%u", i);
-        slot->worker_folder =
-            mw_scratch_folder(generation->scratch, generation->arena, name, user, error);
-        name = mw_arena_printf(generation->arena, "runner-%u", i);
-        if (programs && slot->worker_folder)
-            slot->runner_folder =
-                mw_scratch_folder(generation->scratch, generation->arena, name, user, error);
-    }
-    if (generation->scratch && generation->reuse && error->code == 0)
-        generation->verifier.worker_folder =
-            mw_scratch_folder(generation->scratch, generation->arena, "verifier", user, error);
+    generation->scratch = mw_scratch_new(sandbox->scratch, user, error);
     return error->code;
 }
 
 _Noreturn static void end(struct generation *generation, int status)
 {
+    /* Children that still remove what workers left. */
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+    }
     mw_scratch_free(generation->scratch);
     _exit(status);
 }
@@ -411,10 +430,14 @@ static void load(struct generation *generation)
         fail(generation, error.text);
     unsigned workers = settings->workers;
     generation->count = workers < 1 ? 1 : workers > MOST_WORKERS ? MOST_WORKERS : workers;
-    if (make_folders(generation, &error) != 0)
+    char *folder = NULL;
+    if (make_scratch(generation, &error) != 0 ||
+        (generation->scratch &&
+         !(folder = mw_scratch_folder(generation->scratch, "probe", &error))))
         fail(generation, error.text);
-    if (!probe_sandbox(generation, text, sizeof text))
+    if (!probe_sandbox(generation, folder, text, sizeof text))
         fail(generation, text[0] ? text : "cannot enter the sandbox");
+    mw_scratch_discard(folder);
     settings->witness.scan.runner = (struct mw_exec_runner){mw_runner_ask, &generation->helper};
     generation->witness = mw_witness_new(&settings->witness, &error);
     if (!generation->witness)
