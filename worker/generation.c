@@ -95,6 +95,16 @@ static void forget_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* A terminal can be read from and told more than text, a log file be cut: one who reads mail has
+ * neither. Where to complain until it is confined; it stays so for debugging. */
+static int leave_errors(const struct generation *generation)
+{
+    int complaints = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (generation->settings.sandbox.mode != MW_SANDBOX_OFF && !MW_UNDER_SANITIZER)
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+    return complaints;
+}
+
 /* Confined, with what is open in fds; ends the process when it cannot be. */
 static void confine(struct generation *generation, const struct slot *slot, int *fds,
                     unsigned count)
@@ -108,12 +118,14 @@ static void confine(struct generation *generation, const struct slot *slot, int 
     forget_signals();
     leave_streams();
     keep_only(fds, count);
+    int complaints = leave_errors(generation);
     if (mw_witness_start(generation->witness, slot->worker_folder, &error) != 0 ||
         (filter->reopen && filter->reopen(filter->user, &error) != 0) ||
         mw_sandbox_enter(&sandbox, arena, &missing, &error) != 0) {
-        fprintf(stderr, "worker: %s\n", error.text);
+        dprintf(complaints, "worker: %s\n", error.text);
         _exit(2);
     }
+    close(complaints);
     mw_arena_free(arena);
 }
 

@@ -155,6 +155,8 @@ _Noreturn void mw_runner_serve(const struct mw_runner_settings *settings, int so
         fprintf(stderr, "worker: %s\n", error.text);
         _exit(2);
     }
+    if (settings->sandbox.mode != MW_SANDBOX_OFF)
+        dup2(STDOUT_FILENO, STDERR_FILENO); /* as workers do */
     while (serve_one(settings, socket)) {
     }
     _exit(0);

@@ -32,7 +32,7 @@ static int set_limits(const struct mw_sandbox_settings *settings, struct mw_erro
         {RLIMIT_DATA, settings->memory_max > 0 ? settings->memory_max : RLIM_INFINITY},
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        if (UNDER_SANITIZER && limits[i].resource == RLIMIT_DATA)
+        if (MW_UNDER_SANITIZER && limits[i].resource == RLIMIT_DATA)
             continue; /* the sanitizer's own memory would count */
         struct rlimit limit = {limits[i].value, limits[i].value}, now;
         /* A bound that is already lower stays: it cannot be raised. */
@@ -236,7 +236,7 @@ int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena
         return mw_fail_errno(error, "cannot forbid a worker new privileges");
     if (confine_files(settings, arena, missing, error) != 0)
         return error->code;
-    if (UNDER_SANITIZER)
+    if (MW_UNDER_SANITIZER)
         return 0; /* its runtime makes calls at exit that the filter forbids */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int calls = confine_calls(error);

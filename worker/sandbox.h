@@ -10,6 +10,18 @@
 #include "core/arena.h"
 #include "core/error.h"
 
+/* Whether a sanitizer is built in, whose runtime does at the end what a filter forbids. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MW_UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MW_UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef MW_UNDER_SANITIZER
+#define MW_UNDER_SANITIZER 0
+#endif
+
 enum mw_sandbox_mode {
     MW_SANDBOX_REQUIRED, /* refuse to run where a part of it is missing */
     MW_SANDBOX_BEST,     /* take what the system has, and say what is missing */

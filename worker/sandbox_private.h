@@ -4,17 +4,6 @@
 
 #include "worker/sandbox.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER 0
-#endif
-
 extern const char mw_sandbox_no_landlock[], mw_sandbox_no_seccomp[];
 
 /* Adds to a filter (scmp_filter_ctx) that system calls which nothing that reads files has a
