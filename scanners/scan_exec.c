@@ -69,8 +69,11 @@ static bool wants(const struct mw_exec_program *program, const struct mw_scan_pa
 
 static void not_scanned(struct look *look, const char *why)
 {
-    look->result->unscanned =
-        mw_arena_printf(look->result->report->arena, "exec.%s: %s", look->program->name, why);
+    struct mw_scan_result *result = look->result;
+    result->unscanned =
+        mw_arena_printf(result->report->arena, "exec.%s: %s", look->program->name, why);
+    mw_report_problem(result->report, result->limits, MW_PROBLEM_SCANNER_FAILED, look->part->path,
+                      "%s", result->unscanned);
 }
 
 /* Milliseconds that are left of the message's time. */

@@ -1,4 +1,5 @@
 /* unit_hostile: workers that lie: what they answer is a failed scan, and nothing more. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -180,6 +181,36 @@ static void test_lie(struct mw_pool *pool, unsigned number)
     mw_report_free(report);
 }
 
+/* The last of the lies takes for ever. */
+static void *hang(void *pool)
+{
+    char sender[32];
+    struct mw_error error = {0};
+    snprintf(sender, sizeof sender, "liar%zu", sizeof lies / sizeof *lies - 1);
+    mw_report_free(examine(pool, sender, &error));
+    return NULL;
+}
+
+/* While its only worker hangs, another message is put off. */
+static void test_busy(const struct mw_pool_settings *given)
+{
+    pthread_t thread;
+    struct mw_error error = {0};
+    struct mw_pool_settings settings = *given;
+    settings.queue_ms = 100;
+    struct mw_pool *pool = mw_pool_new(&settings, &error);
+    if (!tap_ok(pool && pthread_create(&thread, NULL, hang, pool) == 0, "a pool starts"))
+        return;
+    for (int i = 0; i < 1000 && error.code == 0; i++)
+        mw_report_free(examine(pool, "honest", &error));
+    struct mw_report *report = mw_pool_unexamined(mw_bytes_of("raw"), &error);
+    tap_is(report->errors.items[0].name, "worker.busy", error.text);
+    tap_ok(report->verdict == MW_UNSCANNED, "... and makes the message unscanned");
+    mw_report_free(report);
+    pthread_join(thread, NULL);
+    mw_pool_free(pool);
+}
+
 static bool make_good_report(void)
 {
     struct mw_error error = {0};
@@ -222,6 +253,7 @@ int main(void)
     for (unsigned i = 0; pool && i < sizeof lies / sizeof *lies; i++)
         test_lie(pool, i);
     mw_pool_free(pool);
+    test_busy(&settings);
     free(good);
     return tap_done();
 }
