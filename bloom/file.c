@@ -299,7 +299,7 @@ static void *run_flusher(void *argument)
     pthread_mutex_lock(&filter->sync_lock);
     while (!filter->ending) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += filter->sync_ms / 1000;
         until.tv_nsec += (long)(filter->sync_ms % 1000) * 1000000;
         if (until.tv_nsec >= 1000000000) {
@@ -377,7 +377,11 @@ static void prepare_locks(struct mw_filter *filter)
     pthread_mutex_init(&filter->growing, NULL);
     pthread_mutex_init(&filter->sync_lock, NULL);
     pthread_cond_init(&filter->sync_done, NULL);
-    pthread_cond_init(&filter->end, NULL);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&filter->end, &clock);
+    pthread_condattr_destroy(&clock);
 }
 
 static void fail_open(struct mw_error *error, const char *path)
@@ -400,7 +404,8 @@ struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access,
     prepare_locks(filter);
     filter->access = access;
     filter->sync_ms = sync_ms;
-    filter->fd = open(path, (access == MW_FILTER_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    filter->fd =
+        open(path, (access == MW_FILTER_WRITE ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC);
     if (filter->fd < 0)
         fail_open(error, path);
     else if (take_lock(filter, error) == 0 && read_header(filter, error) == 0 &&

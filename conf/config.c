@@ -1,21 +1,20 @@
 /* config: libconfig's tree against the table. */
 #include "conf/config.h"
 
-#include <errno.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "conf/option.h"
+#include "conf/source.h"
 #include "core/suggest.h"
 
 enum { MISTAKES = 100 };
 
 /* Loading under way. */
 struct loading {
-    const char *path;
+    const struct mw_config_source *source; /* NULL: the defaults */
     struct mw_config *config;
     struct mw_arena *arena;
     struct mw_texts *mistakes;
@@ -27,11 +26,12 @@ static void mistake(struct loading *loading, const config_setting_t *setting, co
 {
     if (loading->mistakes->count >= MISTAKES)
         return;
-    const char *file = config_setting_source_file(setting);
+    unsigned line;
+    const char *file =
+        mw_config_source_place(loading->source, config_setting_source_line(setting), &line);
     mw_texts_add(loading->arena, loading->mistakes,
-                 mw_arena_printf(loading->arena, "%s:%u: %s%s%s: %s", file ? file : loading->path,
-                                 config_setting_source_line(setting), section ? section : "",
-                                 section ? "." : "", name, text));
+                 mw_arena_printf(loading->arena, "%s:%u: %s%s%s: %s", file, line,
+                                 section ? section : "", section ? "." : "", name, text));
 }
 
 static const struct mw_option *find_option(const struct mw_option *options, size_t count,
@@ -292,28 +292,20 @@ static void read_root(struct loading *loading, const config_setting_t *root)
         read_section(loading, config_setting_get_elem(root, (unsigned)i));
 }
 
-static void read_file(struct loading *loading)
+/* libconfig never opens a file: the text has no @include. */
+static void read_text(struct loading *loading)
 {
     config_t file;
     config_init(&file);
-    /* libconfig ends the process over a folder it is given as a file. */
-    FILE *stream = fopen(loading->path, "re");
-    struct stat facts;
-    bool readable = stream && fstat(fileno(stream), &facts) == 0 && S_ISREG(facts.st_mode);
-    if (!readable)
-        mw_texts_add(loading->arena, loading->mistakes,
-                     mw_arena_printf(loading->arena, "%s: %s", loading->path,
-                                     stream ? "is no file" : strerror(errno)));
-    else if (config_read_file(&file, loading->path))
+    if (config_read_string(&file, mw_config_source_text(loading->source, loading->config->arena))) {
         read_root(loading, config_root_setting(&file));
-    else
+    } else {
+        unsigned line, at = (unsigned)config_error_line(&file);
+        const char *name = mw_config_source_place(loading->source, at, &line);
         mw_texts_add(
             loading->arena, loading->mistakes,
-            mw_arena_printf(loading->arena, "%s:%d: %s",
-                            config_error_file(&file) ? config_error_file(&file) : loading->path,
-                            config_error_line(&file), config_error_text(&file)));
-    if (stream)
-        fclose(stream);
+            mw_arena_printf(loading->arena, "%s:%u: %s", name, line, config_error_text(&file)));
+    }
     config_destroy(&file);
 }
 
@@ -330,20 +322,21 @@ static void add_default_filter(struct mw_config *config)
 static void check_filter_files(struct loading *loading)
 {
     const struct mw_config *config = loading->config;
+    unsigned line;
+    const char *path =
+        loading->source ? mw_config_source_place(loading->source, 1, &line) : "the defaults";
     for (size_t i = 0; i < config->filters.count; i++) {
         const struct mw_tracked_settings *one = &config->filters.items[i];
         for (size_t j = 0; j < i; j++)
             if (strcmp(config->filters.items[j].file, one->file) == 0)
                 mw_texts_add(loading->arena, loading->mistakes,
                              mw_arena_printf(loading->arena,
-                                             "%s: filter.%s: has the same file as '%s': %s",
-                                             loading->path, one->name,
-                                             config->filters.items[j].name, one->file));
+                                             "%s: filter.%s: has the same file as '%s': %s", path,
+                                             one->name, config->filters.items[j].name, one->file));
     }
 }
 
-struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
-                                 struct mw_texts *mistakes)
+static struct mw_config *new_config(void)
 {
     struct mw_arena *own = mw_arena_new();
     struct mw_config *config = mw_arena_alloc(own, sizeof *config);
@@ -351,9 +344,16 @@ struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
     set_defaults(mw_options, mw_option_count, config, own);
     /* Not in the table: it depends on where mailwitness is installed. */
     config->store.spool.folder = MW_STATE_FOLDER "/spool";
-    struct loading loading = {path, config, arena, mistakes, .filters_given = false};
-    if (path)
-        read_file(&loading);
+    return config;
+}
+
+/* Fills in config from its source; NULL, and config freed, after a mistake. */
+static struct mw_config *fill_in(struct mw_config *config, struct mw_arena *arena,
+                                 struct mw_texts *mistakes)
+{
+    struct loading loading = {config->source, config, arena, mistakes, .filters_given = false};
+    if (config->source)
+        read_text(&loading);
     if (!loading.filters_given)
         add_default_filter(config);
     check_filter_files(&loading);
@@ -361,6 +361,56 @@ struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
         return config;
     mw_config_free(config);
     return NULL;
+}
+
+static struct mw_config *fail_source(struct mw_config *config, struct mw_arena *arena,
+                                     struct mw_texts *mistakes, const struct mw_error *error)
+{
+    mw_texts_add(arena, mistakes, mw_arena_dup(arena, error->text));
+    mw_config_free(config);
+    return NULL;
+}
+
+struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
+                                 struct mw_texts *mistakes)
+{
+    struct mw_error error = {0};
+    struct mw_config *config = new_config();
+    if (path && !(config->source = mw_config_source_read(path, config->arena, &error)))
+        return fail_source(config, arena, mistakes, &error);
+    return fill_in(config, arena, mistakes);
+}
+
+struct mw_memfile *mw_config_pack(const struct mw_config *config, struct mw_error *error)
+{
+    struct mw_memfile *file = mw_memfile_new("configuration", error);
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_bytes bytes = {0};
+    if (config->source)
+        bytes = mw_config_source_pack(config->source, arena);
+    if (file && (mw_memfile_append(file, bytes, bytes.size, error) != 0 ||
+                 mw_memfile_seal(file, error) != 0)) {
+        mw_memfile_free(file);
+        file = NULL;
+    }
+    mw_arena_free(arena);
+    return file;
+}
+
+struct mw_config *mw_config_load_packed(struct mw_bytes packed, struct mw_arena *arena,
+                                        struct mw_texts *mistakes)
+{
+    struct mw_error error = {0};
+    struct mw_config *config = new_config();
+    /* A copy: what was handed over may go. */
+    unsigned char *copy = mw_arena_alloc_raw(config->arena, packed.size);
+    if (packed.size > 0)
+        memcpy(copy, packed.data, packed.size);
+    packed.data = copy;
+    if (packed.size > 0 &&
+        !(config->source = mw_config_source_unpack(packed, config->arena, &error)))
+        return fail_source(config, arena, mistakes, &error);
+    return fill_in(config, arena, mistakes);
 }
 
 void mw_config_free(struct mw_config *config)

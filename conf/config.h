@@ -13,6 +13,7 @@
 #include "conf/rule.h"
 #include "core/limits.h"
 #include "core/log.h"
+#include "core/memfile.h"
 #include "core/report.h"
 #include "scanners/settings.h"
 #include "store/settings.h"
@@ -58,7 +59,8 @@ struct mw_config_failure {
 };
 
 struct mw_config {
-    struct mw_arena *arena; /* owns everything in it */
+    struct mw_arena *arena;                /* owns everything in it */
+    const struct mw_config_source *source; /* what it was read from; NULL: the defaults */
     unsigned log_target, log_form, log_level;
     struct mw_limits limits;
     struct mw_scan_settings scan;
@@ -72,13 +74,23 @@ struct mw_config {
 };
 
 /*
- * Reads path. Every mistake in it goes to mistakes (from arena) as a sentence with
- * file, line and option; NULL when there is one, or when the file cannot be read.
- * Without path (NULL): the defaults. The caller frees the configuration.
+ * Reads path and what it takes in (conf/source.h). Every mistake in it goes to mistakes (from
+ * arena) as a sentence with file, line and option; NULL when there is one, or when the file cannot
+ * be read. Without path (NULL): the defaults. The caller frees the configuration.
  */
 struct mw_config *mw_config_load(const char *path, struct mw_arena *arena,
                                  struct mw_texts *mistakes);
 void mw_config_free(struct mw_config *config);
+
+/*
+ * All files that config was read from, as they were then, in a sealed memory file (empty for
+ * the defaults), which the caller frees; NULL with error. Its bytes make the same
+ * configuration in another process, whatever has become of the files, and mistakes in it
+ * have the same places.
+ */
+struct mw_memfile *mw_config_pack(const struct mw_config *config, struct mw_error *error);
+struct mw_config *mw_config_load_packed(struct mw_bytes packed, struct mw_arena *arena,
+                                        struct mw_texts *mistakes);
 
 /* Writes the commented sample file, every option with its default. */
 void mw_config_sample(FILE *out);

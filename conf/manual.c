@@ -93,7 +93,8 @@ void mw_config_manual(FILE *out)
           "yara: { rules = [\"/etc/mailwitness/rules\"]; };\n.Ed\n.Pp\n"
           "Sizes and times with a unit stand in quotes.\n"
           "Comments begin with\n.Ql # .\n"
-          "Another file is taken in by a line\n.Ql @include \"file\" .\n"
+          "Another file is taken in by a line\n.Ql @include \"file\" ;\n"
+          "one without a whole path is looked for beside the file that names it.\n"
           "Every option has a default;\n.Ql mailwitness config sample\n"
           "prints them all, and\n.Ql mailwitness config check\n"
           "tells every mistake in a file with its line.\n",

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/utf8.h"
 #include "scanners/scanners.h"
 
@@ -165,12 +166,34 @@ static void check_age(const struct clamav_engine *clamav, struct mw_arena *arena
                                      settings->database, days, settings->max_age_days));
 }
 
-static int load_database(struct clamav_engine *clamav, struct mw_error *error)
+/* libclamav waits for a FIFO, in a folder as well. */
+static int check_files(const char *database, struct mw_error *error)
 {
-    const char *database = clamav->settings.database;
+    struct mw_error why = {0};
     struct stat facts;
     if (stat(database, &facts) != 0)
         return mw_fail_errno(error, "cannot read the ClamAV database %s", database);
+    DIR *folder = S_ISDIR(facts.st_mode) ? opendir(database) : NULL;
+    if (!folder)
+        return mw_file_check(database, &why) == 0
+                   ? 0
+                   : mw_fail(error, why.code, "the ClamAV database %s", why.text);
+    for (struct dirent *entry; why.code == 0 && (entry = readdir(folder));) {
+        char path[PATH_MAX];
+        bool there = snprintf(path, sizeof path, "%s/%s", database, entry->d_name) < PATH_MAX &&
+                     stat(path, &facts) == 0;
+        if (there && !S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode))
+            mw_file_check(path, &why);
+    }
+    closedir(folder);
+    return why.code == 0 ? 0 : mw_fail(error, why.code, "in the ClamAV database: %s", why.text);
+}
+
+static int load_database(struct clamav_engine *clamav, struct mw_error *error)
+{
+    const char *database = clamav->settings.database;
+    if (check_files(database, error) != 0)
+        return error->code;
     unsigned flags = CL_DB_STDOPT | (clamav->settings.pua ? CL_DB_PUA : 0u) |
                      (clamav->settings.official_only ? CL_DB_OFFICIAL_ONLY : 0u);
     cl_error_t code = cl_load(database, clamav->engine, &clamav->signatures, flags);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "scanners/yara_context.h"
 
 enum { SETS = 64, FILES = 10000, INCLUDE_SIZE = 16 << 20, FOLDER_DEPTH = 16 };
@@ -256,6 +257,11 @@ static void gather(struct loading *loading, const char *path, const char *root, 
     if (S_ISDIR(facts.st_mode)) {
         if (depth < FOLDER_DEPTH)
             gather_folder(loading, path, root, depth);
+        return;
+    }
+    struct mw_error why = {0};
+    if (mw_file_check(path, &why) != 0) {
+        mistake(loading, mw_arena_dup(loading->arena, why.text));
         return;
     }
     if (loading->sources.count + loading->compiled.count >= FILES) {

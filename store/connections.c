@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/file.h"
+
 enum { ADDRESS = 300 };
 
 struct mw_connections {
@@ -37,6 +39,11 @@ static int check_settings(const struct mw_redis_settings *settings, struct mw_er
     if (settings->user && !settings->password_file)
         return mw_fail(error, MW_ERR_INPUT, "the Redis user %s has no password file",
                        settings->user);
+    const char *const files[] = {settings->password_file, settings->sentinel_password_file};
+    struct mw_error why = {0};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] && mw_file_check(files[i], &why) != 0)
+            return mw_fail(error, why.code, "cannot read the password file %s", why.text);
     return 0;
 }
 

@@ -1,11 +1,12 @@
 /* redis: the conversation with one server; hiredis reads, we carry the bytes. */
 #include "store/redis.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/file.h"
 
 enum { RUN_ID = 41, CHUNK = 65536, PASSWORD = 1024 };
 
@@ -230,15 +231,22 @@ redisReply *mw_redis_ask(struct mw_redis *redis, int64_t deadline, enum mw_redis
 /* The first line of the file. */
 static int read_password(const char *path, char password[PASSWORD], struct mw_error *error)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return mw_fail_errno(error, "cannot read the password file %s", path);
-    bool got = fgets(password, PASSWORD, file) != NULL;
-    fclose(file);
-    if (!got)
-        return mw_fail(error, MW_ERR_INPUT, "the password file %s is empty", path);
-    password[strcspn(password, "\r\n")] = '\0';
-    return 0;
+    struct mw_error why = {0};
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_bytes text = {0};
+    int result = mw_file_read(path, PASSWORD - 1, arena, &text, &why);
+    if (result != 0)
+        mw_fail(error, result, "cannot read the password file %s", why.text);
+    else if (text.size == 0 || memchr(text.data, '\0', text.size))
+        result = mw_fail(error, MW_ERR_INPUT, "the password file %s is %s", path,
+                         text.size == 0 ? "empty" : "no text");
+    else
+        snprintf(password, PASSWORD, "%.*s", (int)strcspn((const char *)text.data, "\r\n"),
+                 (const char *)text.data);
+    if (text.size > 0)
+        explicit_bzero((unsigned char *)(uintptr_t)text.data, text.size);
+    mw_arena_free(arena);
+    return result;
 }
 
 static enum mw_redis_trouble add_login(struct mw_flight *flight,

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 enum { HOST_SIZE = 256, PIECES = 256 };
 
 struct mw_tls {
@@ -88,6 +90,15 @@ static int load_files(SSL_CTX *context, const struct mw_redis_settings *settings
 {
     const char *ca = settings->tls_ca_file, *cert = settings->tls_cert_file;
     const char *key = settings->tls_key_file ? settings->tls_key_file : cert;
+    const struct {
+        const char *what, *path;
+    } files[] = {
+        {"authorities' certificates in", ca}, {"certificate", cert}, {"key", cert ? key : NULL}};
+    struct mw_error why = {0};
+    /* OpenSSL would wait for a FIFO. */
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].path && mw_file_check(files[i].path, &why) != 0)
+            return mw_fail(error, why.code, "cannot use the %s %s", files[i].what, why.text);
     if (ca ? SSL_CTX_load_verify_file(context, ca) != 1
            : SSL_CTX_set_default_verify_paths(context) != 1)
         return fail_tls(error, MW_ERR_INPUT, "cannot read the authorities' certificates in",

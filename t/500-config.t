@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use POSIX ();
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
@@ -100,4 +101,67 @@ for my $case (
     ($said) = check("exec: { tool: { $case->[0] }; };\n");
     like($said, qr/test[.]conf:1: exec[.]tool: \Q$case->[1]/, "a program's mistake is told: $case->[1]");
 }
+
+# --- what is no file, and files taken in --------------------------------------------------
+sub put { my ($name, $text) = @_; open my $out, '>', "$dir/$name" or die $!; print {$out} $text; close $out or die $!; return "$dir/$name" }
+sub told { my ($command) = @_; my $text = qx(timeout 20 $command 2>&1); my $ended = $? >> 8; $text =~ s{\Q$dir\E/}{}g; return "$ended $text" }
+mkdir "$dir/sub" or die $!;
+POSIX::mkfifo("$dir/fifo", 0600) or die $!;
+symlink '/dev/zero', "$dir/zero" or die $!;
+put('sub/part.conf', "log: { form = \"json\"; };\n\@include \"inner.conf\"");
+put('sub/inner.conf', "limits: { parts = 7; };");
+put('main.conf', "# \@include \"no\"\n/* \@include \"fifo\"\n\@include \"no\" */\nmilter: { removed_to = \"a\@b.c\";\n};\n\t\@include \t\"sub/part.conf\" metrics: { listn = \"\"; };\nscan: { pe = false; };\n");
+like(told("env -C / $mailwitness config check main.conf"), qr/^1 main[.]conf: No such file/, 'a file is looked for where one is');
+is(told("env -C / $mailwitness config check $dir/main.conf"), "1 main.conf:6: metrics.listn: is no option; did you mean 'listen'?\n", 'a file is taken in by @include, beside the one that names it; in comments it is none');
+put('sub/inner.conf', "\nlimits: { parts = 0; };\nlimits_ = 1;\ncache: { };");
+($said) = told("$mailwitness config check $dir/main.conf") =~ /^\d+ (.*)/s;
+like($said, qr/^sub\/inner[.]conf:2: limits[.]parts: .*^sub\/inner[.]conf:3: limits_: is no section/ms, 'mistakes in it have its name and line');
+like($said, qr/^main[.]conf:6: metrics[.]listn: /m, '... and those behind it their own');
+put('sub/inner.conf', "limits: { parts = 7;\n");
+like(told("$mailwitness config check $dir/main.conf"), qr/^1 (?:sub\/inner|sub\/part|main)[.]conf:\d+: syntax error/, 'so has what libconfig cannot read');
+for my $case (
+    ['fifo', 'a FIFO'], ['sub', 'a folder'], ['zero', 'a device'],
+) {
+    like(told("$mailwitness config check $dir/$case->[0]"), qr/^1 $case->[0]: is no file but $case->[1]$/, "$case->[1] as configuration is refused at once");
+    put('takes.conf', "log: { };\n\@include \"$case->[0]\"\n");
+    is(told("$mailwitness config check $dir/takes.conf"), "1 takes.conf:2: \@include: $case->[0]: is no file but $case->[1]\n", '... and in an @include, with its line');
+}
+put('round.conf', "\@include \"round.conf\"\n");
+like(told("$mailwitness config check $dir/round.conf"), qr/^1 round[.]conf:1: \@include: round[.]conf: one file within the other, more than 10 deep$/, 'a file that takes itself in is refused');
+put('many.conf', "\@include \"empty.conf\"\n" x 300);
+put('empty.conf', q{});
+like(told("$mailwitness config check $dir/many.conf"), qr/^1 many[.]conf:256: .*more than 256 files$/, 'so are very many');
+put('nul.conf', "log: { };\nlog: {\0};\n");
+like(told("$mailwitness config check $dir/nul.conf"), qr/^1 nul[.]conf:2: has a NUL byte/, 'a NUL has its line');
+open my $large, '>', "$dir/large.conf" or die $!;
+truncate $large, 1 << 40;
+like(told("$mailwitness config check $dir/large.conf"), qr/^1 large[.]conf: has more than the 16777216 bytes allowed$/, 'a file without bound is not read');
+for my $case (['log: { form = "', 'text'], ['/* *', 'comment']) {
+    put('open.conf', "\n$case->[0]");
+    like(told("$mailwitness config check $dir/open.conf"), qr/^1 open[.]conf:2: the $case->[1] that begins here has no end$/, "a $case->[1] without end has the line of its beginning");
+}
+for my $case ("log: { }; \@include \"empty.conf\"", '@include empty.conf', '@include ""', "\@include \"empty\n.conf\"", '@', '@includes "empty.conf"') {
+    put('odd.conf', "\n$case\n");
+    like(told("$mailwitness config check $dir/odd.conf"), qr/^1 odd[.]conf:2: syntax error: an \@ .* can only be a line \@include "FILE"$/, 'an @include that is none is told: ' . ($case =~ s/\n/ /r));
+}
+my $daemon = "$ENV{top_builddir}/mailwitnessd";
+my $usual = "filter: { };\nspool: { folder = \"$dir/spool\"; };\n";
+for my $case (
+    ['redis: { address = "127.0.0.1:1"; password_file = "%s"; };', 'the password file'],
+    ['redis: { address = "127.0.0.1:1"; tls = true; tls_ca = "%s"; };', 'certificates'],
+    ['redis: { address = "127.0.0.1:1"; tls = true; tls_cert = "%s"; };', 'a certificate'],
+    ['yara: { rules = "%s"; };', 'rules'], ['clamav: { database = "%s"; };', 'a database'],
+    ['clamav: { database = "' . "$dir/sub" . '"; };', 'a file of a database'],
+) {
+    SKIP: {
+        my $needs = $case->[0] =~ /yara/ ? 'YARA' : $case->[0] =~ /clamav/ ? 'ClamAV' : 'mailwitness';
+        skip "built without $needs", 1 if qx($mailwitness --version) !~ /$needs/;
+        POSIX::mkfifo("$dir/sub/x.ndb", 0600) if $case->[1] eq 'a file of a database';
+        put('named.conf', $usual . ($case->[0] =~ s{%s}{$dir/fifo}r) . "\n");
+        like(told("$daemon -t -c $dir/named.conf"), qr/^[01] .*(?:fifo|x[.]ndb): is no file but a FIFO/s, "$case->[1] may be no FIFO, which would wait for ever");
+    }
+}
+POSIX::mkfifo("$dir/seen", 0600);
+put('named.conf', "filter: { from: { file = \"$dir/seen\"; }; };\n");
+like(told("$daemon -t -c $dir/named.conf"), qr/^1 .*seen/s, 'nor may a filter');
 done_testing();
