@@ -20,10 +20,31 @@ static struct mw_daemon *the_daemon;
 /* How many wait for a scan. */
 static atomic_uint waiting;
 
+/*
+ * Every callback gets its session here: the one that the connection has, or a new one, as
+ * a client need not negotiate before it says anything else. NULL when there is no memory
+ * for it: the answer is to come again.
+ */
 static struct mw_session *session_of(SMFICTX *context)
 {
     mw_engine_heard();
-    return smfi_getpriv(context);
+    struct mw_session *session = smfi_getpriv(context);
+    if (session)
+        return session;
+    session = mw_session_new();
+    if (!session || smfi_setpriv(context, session) != MI_SUCCESS) {
+        mw_session_free(session);
+        return NULL;
+    }
+    atomic_fetch_add(&the_daemon->counters.connections, 1);
+    atomic_fetch_add(&the_daemon->counters.connections_open, 1);
+    return session;
+}
+
+/* For the steps before the end: no answer where that was agreed on. */
+static sfsistat go_on(const struct mw_session *session)
+{
+    return session->negotiated ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 /* Macros by a name that libmilter does not take as const. */
@@ -62,17 +83,11 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     (void)unused1;
     (void)unused2;
     struct mw_session *session = session_of(context);
-    if (!session) {
-        session = mw_session_new();
-        if (!session || smfi_setpriv(context, session) != MI_SUCCESS) {
-            mw_session_free(session);
-            return SMFIS_REJECT;
-        }
-        atomic_fetch_add(&the_daemon->counters.connections, 1);
-        atomic_fetch_add(&the_daemon->counters.connections_open, 1);
-    }
+    if (!session)
+        return SMFIS_REJECT;
     if (actions & SMFIF_SETSYMLIST)
         ask_for_macros(context);
+    session->negotiated = true;
     session->leading_space = (steps & SMFIP_HDR_LEADSPC) != 0;
     *actions_out = actions & mw_verdict_rights();
     *steps_out =
@@ -102,7 +117,7 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
         shown =
             inet_ntop(AF_INET6, &((struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
     if (!session)
-        return SMFIS_NOREPLY;
+        return SMFIS_TEMPFAIL;
     mw_session_set(session, MW_CLIENT_NAME, name);
     mw_session_set(session, MW_CLIENT_ADDRESS, shown);
     session->client_port = port_of(address);
@@ -110,14 +125,16 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
     mw_session_set(session, MW_CLIENT_DAEMON_NAME, macro(context, "{daemon_name}"));
     mw_session_set(session, MW_CLIENT_DAEMON_ADDRESS, macro(context, "{daemon_addr}"));
     session->daemon_port = mw_session_number(macro(context, "{daemon_port}"), MOST_PORT);
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 static sfsistat on_helo(SMFICTX *context, char *name)
 {
     struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_TEMPFAIL;
     mw_session_set(session, MW_CLIENT_HELO, name);
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 static void end_message(struct mw_session *session)
@@ -153,40 +170,48 @@ static void take_login(SMFICTX *context, struct mw_message *message)
 static sfsistat on_mail(SMFICTX *context, char **arguments)
 {
     struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_TEMPFAIL;
     end_message(session);
     if (!mw_daemon_enter(the_daemon))
-        return SMFIS_NOREPLY;
+        return go_on(session);
     atomic_fetch_add(&the_daemon->counters.messages_open, 1);
     struct mw_message *message = mw_session_begin(session, mw_daemon_snapshot(the_daemon),
                                                   &the_daemon->admission, arguments);
     atomic_fetch_add(&the_daemon->counters.messages, 1);
     mw_id_next(the_daemon->ids, message->id);
     take_login(context, message);
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 static sfsistat on_recipient(SMFICTX *context, char **arguments)
 {
     struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_TEMPFAIL;
     if (session->message)
         mw_message_recipient(session->message, arguments);
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 static sfsistat on_header(SMFICTX *context, char *name, char *value)
 {
     struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_TEMPFAIL;
     if (session->message)
         mw_message_header(session, name, value);
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 static sfsistat on_body(SMFICTX *context, unsigned char *data, size_t size)
 {
     struct mw_session *session = session_of(context);
+    if (!session)
+        return SMFIS_TEMPFAIL;
     if (session->message)
         mw_intake_body(session->message->intake, (struct mw_bytes){data, size});
-    return SMFIS_NOREPLY;
+    return go_on(session);
 }
 
 /* A thread that waits for a scan. */
@@ -211,7 +236,7 @@ static sfsistat on_end_of_message(SMFICTX *context)
 {
     struct mw_session *session = session_of(context);
     struct patience patience = {context, mw_clock_us()};
-    if (!session->message)
+    if (!session || !session->message)
         return SMFIS_TEMPFAIL;
     session->message->queue_id = mw_session_text(session->message->arena, macro(context, "i"));
     /* The more wait, the less often each of them looks. */
@@ -226,7 +251,8 @@ static sfsistat on_end_of_message(SMFICTX *context)
 
 static sfsistat on_abort(SMFICTX *context)
 {
-    struct mw_session *session = session_of(context);
+    struct mw_session *session = smfi_getpriv(context);
+    mw_engine_heard();
     if (session && session->message)
         atomic_fetch_add(&the_daemon->counters.aborted, 1);
     if (session)
@@ -236,7 +262,8 @@ static sfsistat on_abort(SMFICTX *context)
 
 static sfsistat on_close(SMFICTX *context)
 {
-    struct mw_session *session = session_of(context);
+    struct mw_session *session = smfi_getpriv(context);
+    mw_engine_heard();
     if (!session)
         return SMFIS_CONTINUE;
     end_message(session);

@@ -44,6 +44,7 @@ struct mw_message {
 struct mw_session {
     char *facts[MW_CLIENT_FACTS];     /* owned */
     int64_t client_port, daemon_port; /* 0 when not known */
+    bool negotiated;                  /* no answers are wanted before the end of a message */
     bool leading_space;               /* header values come with their leading blanks */
     bool no_more_body;                /* what is skipped need not be sent */
     struct mw_message *message;       /* owned; NULL between messages */
