@@ -1,21 +1,24 @@
 /*
  * arena: a chain of blocks, each twice the last up to a bound. What is larger
- * than a block gets a mapping of its own, so that its pages count only once
- * they are written.
+ * than a block gets memory of its own, so that its pages count only once they
+ * are written, and so that it can grow where it stands.
  */
 #include "core/arena.h"
 
 #include <stdalign.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 256 << 10, FIRST_ITEMS = 8 };
+/* Above ALONE bytes nothing shares a block, whatever the size of blocks is by then. */
+enum { FIRST_BLOCK = 16 << 10, LARGEST_BLOCK = 256 << 10, ALONE = LARGEST_BLOCK / 4 };
+enum { FIRST_ITEMS = 8 };
 
 struct block {
-    struct block *next;
+    struct block *next, *before;
     size_t used, size;
     alignas(max_align_t) unsigned char data[];
 };
@@ -71,41 +74,92 @@ static struct block *new_block(size_t size)
     return block;
 }
 
+/* Puts a block behind another one, or first. */
+static void link_block(struct mw_arena *arena, struct block *block, struct block *before)
+{
+    block->before = before;
+    block->next = before ? before->next : arena->blocks;
+    if (block->next)
+        block->next->before = block;
+    if (before)
+        before->next = block;
+    else
+        arena->blocks = block;
+}
+
 /* A block for one large thing goes behind the one being filled. */
 static void *alloc_large(struct mw_arena *arena, size_t size)
 {
     struct block *block = new_block(size);
     block->used = size;
-    if (arena->blocks) {
-        block->next = arena->blocks->next;
-        arena->blocks->next = block;
-    } else {
-        block->next = NULL;
-        arena->blocks = block;
-    }
+    link_block(arena, block, arena->blocks);
     return block->data;
+}
+
+static size_t rounded(size_t size)
+{
+    if (size > SIZE_MAX - 64)
+        must(NULL, size);
+    return size ? (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1)
+                : alignof(max_align_t);
 }
 
 void *mw_arena_alloc_raw(struct mw_arena *arena, size_t size)
 {
-    if (size > SIZE_MAX - 64)
-        must(NULL, size);
-    size = size ? (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1)
-                : alignof(max_align_t);
+    size = rounded(size);
     arena->used += size;
     if (size > arena->next_size / 4)
         return alloc_large(arena, size);
     struct block *block = arena->blocks;
     if (!block || block->size - block->used < size) {
         block = new_block(arena->next_size);
-        block->next = arena->blocks;
-        arena->blocks = block;
+        link_block(arena, block, NULL);
         if (arena->next_size < LARGEST_BLOCK)
             arena->next_size *= 2;
     }
     void *memory = block->data + block->used;
     block->used += size;
     return memory;
+}
+
+/* A large thing has its block to itself: the C library moves its pages, not its bytes. */
+static void *grow_large(struct mw_arena *arena, void *memory, size_t old_size, size_t size)
+{
+    struct block *block = (struct block *)((unsigned char *)memory - offsetof(struct block, data));
+    struct block *before = block->before, *next = block->next;
+    if (size > SIZE_MAX - sizeof *block)
+        must(NULL, size);
+    block = must(realloc(block, sizeof *block + size), size);
+    block->size = block->used = size;
+    if (before)
+        before->next = block;
+    else
+        arena->blocks = block;
+    if (next)
+        next->before = block;
+    arena->used += size - old_size;
+    return block->data;
+}
+
+void *mw_arena_resize(struct mw_arena *arena, void *memory, size_t old_size, size_t size)
+{
+    if (!memory)
+        return mw_arena_alloc_raw(arena, size);
+    size_t had = rounded(old_size), wanted = rounded(size);
+    if (had > ALONE && wanted > ALONE)
+        return grow_large(arena, memory, had, wanted);
+    struct block *block = arena->blocks;
+    bool last = block && block->used >= had && had <= ALONE &&
+                (unsigned char *)memory == block->data + block->used - had;
+    if (last && wanted <= block->size - block->used + had) {
+        block->used += wanted - had;
+        arena->used += wanted - had;
+        return memory;
+    }
+    if (wanted <= had)
+        return memory;
+    void *moved = mw_arena_alloc_raw(arena, size);
+    return memcpy(moved, memory, old_size);
 }
 
 void *mw_arena_alloc(struct mw_arena *arena, size_t size)
@@ -169,15 +223,13 @@ void *mw_list_add(struct mw_arena *arena, void *list, size_t item_size)
         size_t capacity = any.capacity ? any.capacity * 2 : FIRST_ITEMS;
         if (capacity > SIZE_MAX / 2 / item_size)
             must(NULL, capacity);
-        void *items = mw_arena_alloc(arena, capacity * item_size);
-        if (any.count > 0)
-            memcpy(items, any.items, any.count * item_size);
-        any.items = items;
+        any.items =
+            mw_arena_resize(arena, any.items, any.capacity * item_size, capacity * item_size);
         any.capacity = capacity;
     }
     void *item = (unsigned char *)any.items + any.count++ * item_size;
     memcpy(list, &any, sizeof any);
-    return item;
+    return memset(item, 0, item_size);
 }
 
 void mw_texts_add(struct mw_arena *arena, struct mw_texts *texts, const char *text)

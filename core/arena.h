@@ -28,6 +28,14 @@ void *mw_arena_alloc(struct mw_arena *arena, size_t size);
 /* Like mw_arena_alloc but not zeroed: for buffers about to be filled. */
 void *mw_arena_alloc_raw(struct mw_arena *arena, size_t size);
 
+/*
+ * Makes memory of old_size bytes, which this arena handed out raw or zeroed (NULL: none),
+ * size bytes large and returns where it is now; what was in it stays, what is new is not
+ * zeroed. The last thing handed out and anything above 64 KB grow and shrink in place, so
+ * that what grows step by step leaves no copies behind.
+ */
+void *mw_arena_resize(struct mw_arena *arena, void *memory, size_t old_size, size_t size);
+
 /* A NUL-terminated copy of text (NULL gives NULL). */
 char *mw_arena_dup(struct mw_arena *arena, const char *text);
 

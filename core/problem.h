@@ -69,6 +69,8 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "the search for links and other indicators in a text was given up")                        \
     ROW(LIMIT_ADDRESS_COUNT, "limit.address_count", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,      \
         "a field has more addresses than are kept")                                                \
+    ROW(LIMIT_CONTENT_FIELD, "limit.content_field", MW_HIDES, MW_LIMITS, MW_INFO,                  \
+        "a field that tells how a part is built is longer than is read")                           \
     ROW(LIMIT_DEPTH, "limit.depth", MW_HIDES, MW_LIMITS, MW_INFO,                                  \
         "parts are nested deeper than they are opened")                                            \
     ROW(LIMIT_ERRORS, "limit.errors", MW_HIDES, MW_LIMITS, MW_INFO,                                \
@@ -90,7 +92,7 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
     ROW(LIMIT_TIME, "limit.time", MW_HIDES, MW_TIMED_OUT, MW_INFO,                                 \
         "the time for the message was up before all of it was opened")                             \
     ROW(LIMIT_UNPACK_RATIO, "limit.unpack_ratio", MW_HIDES, MW_LIMITS, MW_SEVERITY_SUSPICIOUS,     \
-        "a part unpacks to so many times its size that it was made for that")                      \
+        "the message unpacks to so many times its size that it was made for that")                 \
     ROW(LIMIT_UNPACKED_SIZE, "limit.unpacked_size", MW_HIDES, MW_LIMITS, MW_INFO,                  \
         "the parts unpack to more bytes than are allowed together")                                \
     ROW(MESSAGE_EMPTY, "message.empty", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,                  \

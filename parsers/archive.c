@@ -123,38 +123,51 @@ static void note_damage(struct unpacking *unpacking)
                       "cannot be unpacked to its end: %s", text ? text : "no reason given");
 }
 
+/* Whether got more bytes of the archive may be kept or passed over. */
+static bool may_go_on(struct unpacking *unpacking)
+{
+    return !mw_parse_expired(unpacking->parse) && !mw_parse_is_spent(unpacking->parse);
+}
+
+/* Room for what the entry says it has, which is only a hint. */
+static size_t first_room(struct archive_entry *entry)
+{
+    int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : CHUNK;
+    return size >= 0 && size < CHUNK ? (size_t)size + 1 : CHUNK;
+}
+
 /* All bytes of an entry, in the arena; false when a bound or damage ended it. */
-static bool read_entry(struct unpacking *unpacking, struct mw_bytes *data)
+static bool read_entry(struct unpacking *unpacking, struct archive_entry *entry,
+                       struct mw_bytes *data)
 {
     struct mw_parse *parse = unpacking->parse;
-    size_t room = CHUNK, size = 0;
-    unsigned char *bytes = mw_arena_alloc_raw(parse->report->arena, room);
+    struct mw_arena *arena = parse->report->arena;
+    size_t room = first_room(entry), size = 0;
+    unsigned char *bytes = mw_arena_alloc_raw(arena, room);
+    bool good = false;
     for (;;) {
         if (size == room) {
-            unsigned char *more = mw_arena_alloc_raw(parse->report->arena, room * 2);
-            memcpy(more, bytes, size);
-            bytes = more;
+            bytes = mw_arena_resize(arena, bytes, room, room * 2);
             room *= 2;
         }
         la_ssize_t got = archive_read_data(unpacking->archive, bytes + size, room - size);
-        *data = (struct mw_bytes){bytes, size};
-        if (got == 0)
-            return true;
-        if (got < 0) {
+        if (got < 0)
             note_damage(unpacking);
-            return size > 0;
+        good = got == 0 || (got < 0 && size > 0);
+        if (got <= 0)
+            break;
+        if (!may_go_on(unpacking) || !mw_parse_take(parse, unpacking->part->path, (size_t)got)) {
+            parse->refused += (size_t)got;
+            break;
         }
-        /* The ratio is of the whole archive: one entry's packed size is its own claim. */
-        if (size + (size_t)got > unpacking->part->data.size * parse->limits->unpack_ratio + CHUNK) {
-            mw_report_problem(
-                parse->report, parse->limits, MW_PROBLEM_LIMIT_UNPACK_RATIO, unpacking->part->path,
-                "unpacks to more than %zu times its size: left out", parse->limits->unpack_ratio);
-            return false;
-        }
-        if (!mw_parse_take(parse, unpacking->part->path, (size_t)got, 0) || mw_parse_expired(parse))
-            return false;
         size += (size_t)got;
     }
+    if (!good) {
+        mw_parse_give(parse, size);
+        size = 0;
+    }
+    *data = (struct mw_bytes){mw_arena_resize(arena, bytes, room, size), size};
+    return good;
 }
 
 static void mark_encrypted(struct unpacking *unpacking)
@@ -171,8 +184,8 @@ static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, c
         return true;
     }
     struct mw_bytes data;
-    if (!read_entry(unpacking, &data))
-        return !mw_parse_expired(unpacking->parse);
+    if (!read_entry(unpacking, entry, &data))
+        return may_go_on(unpacking);
     struct mw_part *file = mw_parse_part(unpacking->parse, unpacking->part, MW_PART_LEAF);
     if (!file)
         return false;
@@ -209,7 +222,7 @@ static void read_all(struct unpacking *unpacking)
             wanted = false;
         if (wanted && !add_file(unpacking, entry, name))
             return;
-        if (mw_parse_expired(unpacking->parse))
+        if (!may_go_on(unpacking))
             return;
     }
 }

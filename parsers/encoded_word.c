@@ -28,7 +28,8 @@ struct run {
     unsigned char *bytes; /* decoded, of one charset so far */
     size_t size, room;
     struct mw_bytes charset;
-    struct mw_bytes base64; /* base64 digits whose group the next word completes */
+    unsigned char *base64; /* base64 digits whose last group the next word completes */
+    size_t base64_size, base64_room, base64_digits;
     size_t replaced;
 };
 
@@ -42,10 +43,7 @@ static void put(struct output *out, const char *text, size_t size)
 {
     if (out->size + size + 1 > out->room) {
         size_t room = (out->size + size + 1) * 2;
-        char *bigger = mw_arena_alloc_raw(out->arena, room);
-        if (out->size > 0)
-            memcpy(bigger, out->text, out->size);
-        out->text = bigger;
+        out->text = mw_arena_resize(out->arena, out->text, out->room, room);
         out->room = room;
     }
     memcpy(out->text + out->size, text, size);
@@ -140,10 +138,7 @@ static unsigned char *run_room(struct run *run, size_t size)
 {
     if (!run->bytes || run->size + size > run->room) {
         size_t room = (run->size + size) * 2 + 1;
-        unsigned char *bigger = mw_arena_alloc_raw(run->arena, room);
-        if (run->size > 0)
-            memcpy(bigger, run->bytes, run->size);
-        run->bytes = bigger;
+        run->bytes = mw_arena_resize(run->arena, run->bytes, run->room, room);
         run->room = room;
     }
     return run->bytes + run->size;
@@ -166,22 +161,25 @@ static size_t digits_in(struct mw_bytes data)
     return digits;
 }
 
-/* Both of two base64 texts as one. */
-static struct mw_bytes joined(struct mw_arena *arena, struct mw_bytes a, struct mw_bytes b)
-{
-    if (a.size == 0)
-        return b;
-    unsigned char *both = mw_arena_alloc_raw(arena, a.size + b.size + 1);
-    memcpy(both, a.data, a.size);
-    memcpy(both + a.size, b.data, b.size);
-    return (struct mw_bytes){both, a.size + b.size};
-}
-
 static void run_flush_base64(struct run *run)
 {
-    if (run->base64.size > 0)
-        run_base64(run, run->base64);
-    run->base64.size = 0;
+    if (run->base64_size > 0)
+        run_base64(run, (struct mw_bytes){run->base64, run->base64_size});
+    run->base64_size = run->base64_digits = 0;
+}
+
+/* Keeps digits until their last group is complete. */
+static void run_keep_base64(struct run *run, struct mw_bytes data)
+{
+    size_t size = run->base64_size + data.size;
+    if (size > run->base64_room) {
+        run->base64 = mw_arena_resize(run->arena, run->base64, run->base64_room, size * 2);
+        run->base64_room = size * 2;
+    }
+    if (data.size > 0)
+        memcpy(run->base64 + run->base64_size, data.data, data.size);
+    run->base64_size = size;
+    run->base64_digits += digits_in(data);
 }
 
 static void run_add(struct run *run, const struct word *word)
@@ -192,13 +190,11 @@ static void run_add(struct run *run, const struct word *word)
         run->size += decode_q(word->data, to);
         return;
     }
-    struct mw_bytes data = joined(run->arena, run->base64, word->data);
-    run->base64.size = 0;
-    bool cut = digits_in(data) % 4 != 0 && !memchr(data.data, '=', data.size);
-    if (cut)
-        run->base64 = data;
-    else
-        run_base64(run, data);
+    run_keep_base64(run, word->data);
+    /* What was kept from words before this one has no padding. */
+    bool padded = word->data.size > 0 && memchr(word->data.data, '=', word->data.size);
+    if (padded || run->base64_digits % 4 == 0)
+        run_flush_base64(run);
 }
 
 /* Converts what was gathered in one charset and appends it to text. */

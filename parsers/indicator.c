@@ -14,8 +14,11 @@
 
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
 /* Runs are possessive: what they took is never given back, so that no text makes the
- * search go over itself. */
-#define LABEL "[a-z0-9\\x80-\\xff]++(?:[_-]++[a-z0-9\\x80-\\xff]++)*+"
+ * search go over itself. A label has its dot near, or is not read to its end for each place
+ * that a host could begin at. */
+#define LABEL                                                                                      \
+    "(?=[a-z0-9_\\x80-\\xff-]{1,189}+" DOT ")"                                                     \
+    "[a-z0-9\\x80-\\xff]++(?:[_-]++[a-z0-9\\x80-\\xff]++)*+"
 #define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,188}"
 #define OCTET "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)"
 #define ADDRESS OCTET "(?:" DOT OCTET "){3}"
@@ -34,8 +37,9 @@ static const struct {
     size_t reach;
 } kinds[KINDS] = {
     [URL] = {"urls",
-             "\\b(?:h(?:tt|xx)ps?|ftp)(?::|\\[:\\])//(?:[^\\s<>\"'\\x00-\\x1f]*@)?(?:" HOST
-             "|" ADDRESS "|\\[[0-9a-f:.]+\\]|[a-z0-9-]+)(?::\\d{1,5})?"
+             "\\b(?:h(?:tt|xx)ps?|ftp)(?::|\\[:\\])//"
+             "(?:[^\\s<>\"'/?#@\\x00-\\x1f]*+@)*+(?:" HOST "|" ADDRESS
+             "|\\[[0-9a-f:.]++\\]|[a-z0-9-]++)(?::\\d{1,5})?"
              "(?:[/?#][^\\s<>\"'`\\\\{}|\\x00-\\x1f]*)?",
              ":", sizeof "https["},
     [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}+(?:@|\\[@\\]|\\[at\\])" HOST, "@[",
@@ -179,10 +183,10 @@ static void lower(char *text)
 static void trim_url(char *url)
 {
     size_t size = strlen(url);
+    bool round = strchr(url, '('), square = strchr(url, '[');
     while (size > 0) {
         char last = url[size - 1];
-        bool closing = last == ')' && !strchr(url, '(');
-        closing = closing || (last == ']' && !strchr(url, '['));
+        bool closing = (last == ')' && !round) || (last == ']' && !square);
         if (!closing && !strchr(".,;:!?*", last))
             break;
         url[--size] = '\0';
@@ -242,9 +246,11 @@ static bool note_known(const struct mw_indicator *indicator, const struct mw_rep
     return !g_hash_table_add(known, (void *)(uintptr_t)text);
 }
 
-static void add(struct mw_indicator *indicator, struct mw_report *report,
-                const struct mw_limits *limits, enum kind kind, const char *place, const char *text)
+static void add(struct mw_indicator *indicator, struct mw_parse *parse, enum kind kind,
+                const char *place, const char *text)
 {
+    struct mw_report *report = parse->report;
+    const struct mw_limits *limits = parse->limits;
     struct mw_texts *list = list_of(&report->indicators, kind, text);
     if (list->count >= limits->indicators || note_known(indicator, report, list, text))
         return;
@@ -255,19 +261,19 @@ static void add(struct mw_indicator *indicator, struct mw_report *report,
 }
 
 /* The host of a URL as a domain or address of its own. */
-static void add_host(struct mw_indicator *indicator, struct mw_report *report,
-                     const struct mw_limits *limits, const char *place, const char *url)
+static void add_host(struct mw_indicator *indicator, struct mw_parse *parse, const char *place,
+                     const char *url)
 {
     const char *host = strstr(url, "//") + 2;
     const char *end = host + strcspn(host, "/?#");
     const char *at = memrchr(host, '@', (size_t)(end - host));
     host = at ? at + 1 : host;
-    char *name = mw_arena_dup_bytes(report->arena, host, (size_t)(end - host));
+    char *name = mw_arena_dup_bytes(parse->report->arena, host, (size_t)(end - host));
     name[strcspn(name, ":")] = '\0';
     if (is_sound(indicator, IPV4, name))
-        add(indicator, report, limits, IPV4, place, name);
+        add(indicator, parse, IPV4, place, name);
     else if (is_sound(indicator, DOMAIN, name))
-        add(indicator, report, limits, DOMAIN, place, name);
+        add(indicator, parse, DOMAIN, place, name);
 }
 
 /* Where a match may start next, from at on: up to *last; text.size when nowhere. */
@@ -282,10 +288,10 @@ static size_t next_start(enum kind kind, struct mw_bytes text, size_t at, size_t
     return *last - at > kinds[kind].reach ? *last - kinds[kind].reach : at;
 }
 
-static void take_match(struct mw_indicator *indicator, struct mw_report *report,
-                       const struct mw_limits *limits, enum kind kind, const char *place,
-                       struct mw_bytes match)
+static void take_match(struct mw_indicator *indicator, struct mw_parse *parse, enum kind kind,
+                       const char *place, struct mw_bytes match)
 {
+    struct mw_report *report = parse->report;
     char *plain = undisguise(report->arena, match);
     const struct mw_texts *list = list_of(&report->indicators, kind, plain);
     /* Most of a newsletter's links are repetitions: these need no second look. */
@@ -293,20 +299,23 @@ static void take_match(struct mw_indicator *indicator, struct mw_report *report,
         return;
     if (!is_sound(indicator, kind, plain))
         return;
-    add(indicator, report, limits, kind, place, plain);
+    add(indicator, parse, kind, place, plain);
     if (kind == URL)
-        add_host(indicator, report, limits, place, plain);
+        add_host(indicator, parse, place, plain);
 }
 
-static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
-                      const struct mw_limits *limits, enum kind kind, const char *place,
-                      struct mw_bytes text)
+static void find_kind(struct mw_indicator *indicator, struct mw_parse *parse, enum kind kind,
+                      const char *place, struct mw_bytes text)
 {
+    struct mw_report *report = parse->report;
+    const struct mw_limits *limits = parse->limits;
     const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
     size_t taken = 0, last;
     for (size_t at = next_start(kind, text, 0, &last); at < text.size;
          at = next_start(kind, text, taken, &last)) {
         if (kind != HASH && list_of(&report->indicators, kind, "")->count >= limits->indicators)
+            return;
+        if (mw_parse_expired(parse))
             return;
         pcre2_set_offset_limit(indicator->context, last);
         int found = pcre2_match(indicator->codes[kind], text.data, text.size, at,
@@ -322,15 +331,14 @@ static void find_kind(struct mw_indicator *indicator, struct mw_report *report,
             continue;
         /* Patterns count bytes: a match may end within a character. */
         size_t end = mw_utf8_cut(text, bounds[1]);
-        take_match(indicator, report, limits, kind, place,
-                   mw_bytes_slice(text, bounds[0], end - bounds[0]));
+        take_match(indicator, parse, kind, place, mw_bytes_slice(text, bounds[0], end - bounds[0]));
         taken = bounds[1];
     }
 }
 
-void mw_indicator_find(struct mw_indicator *indicator, struct mw_report *report,
-                       const struct mw_limits *limits, const char *place, const char *text)
+void mw_indicator_find(struct mw_indicator *indicator, struct mw_parse *parse, const char *place,
+                       const char *text)
 {
     for (int kind = 0; text && kind < KINDS; kind++)
-        find_kind(indicator, report, limits, (enum kind)kind, place, mw_bytes_of(text));
+        find_kind(indicator, parse, (enum kind)kind, place, mw_bytes_of(text));
 }

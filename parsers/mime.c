@@ -14,6 +14,8 @@
 #include <strings.h>
 
 #include "core/utf8.h"
+#include "parsers/boundary.h"
+#include "parsers/bounds.h"
 #include "parsers/mime_private.h"
 
 /* One message being walked. */
@@ -152,26 +154,6 @@ static struct mw_bytes unsplit_content(const struct entity *entity, GMimeMultipa
     return mw_bytes_slice(entity->source, at, end - at);
 }
 
-/* The first line that can be a boundary: "--", then what RFC 2046 section
- * 5.1.1 allows, and the same again later in the content. */
-static struct mw_bytes guess_boundary(struct mw_bytes content)
-{
-    for (size_t at = 0, next; at < content.size; at = next) {
-        next = mw_bytes_next_line(content, at);
-        struct mw_bytes line = mw_bytes_slice(content, at, next - at);
-        while (line.size > 0 && strchr(" \t\r\n", line.data[line.size - 1]))
-            line.size--;
-        if (line.size < 3 || line.size > 72 || memcmp(line.data, "--", 2) != 0)
-            continue;
-        struct mw_bytes boundary = mw_bytes_slice(line, 2, line.size);
-        bool plain = !memchr(boundary.data, '"', boundary.size) &&
-                     !memchr(boundary.data, '\\', boundary.size) && boundary.data[0] != ' ';
-        if (plain && mw_bytes_find(content, next, line) < content.size)
-            return boundary;
-    }
-    return (struct mw_bytes){0};
-}
-
 /* Content with a header in front that names the boundary, for GMime to split. */
 static struct mw_bytes with_boundary(struct mw_arena *arena, struct mw_bytes boundary,
                                      struct mw_bytes content)
@@ -225,12 +207,13 @@ static bool split_again(struct entity *entity, struct mw_part *part, struct mw_b
                         struct mw_bytes boundary)
 {
     if (boundary.size == 0 || boundary.size > 200 ||
-        !mw_parse_take(entity->parse, part->path, content.size, 0))
+        !mw_parse_take(entity->parse, part->path, content.size))
         return false;
     struct mw_arena *arena = entity->parse->report->arena;
     struct entity again = *entity;
     again.source = with_boundary(arena, boundary, content);
     mw_mime_repair(entity->parse, part->path, &again.source, &again.readable);
+    mw_bounds_apply(entity->parse, part->path, &again.readable);
     GByteArray view;
     GMimeParser *parser = new_parser(again.readable, &view);
     GMimeObject *object = g_mime_parser_construct_part(parser, entity->mime->options);
@@ -260,7 +243,7 @@ static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struc
     if (!has_boundary &&
         split_again(entity, part, content, named_boundary(GMIME_OBJECT(multipart))))
         return;
-    struct mw_bytes guessed = guess_boundary(content);
+    struct mw_bytes guessed = mw_boundary_guess(parse, content);
     if (split_again(entity, part, content, guessed))
         return;
     struct mw_part *text = mw_parse_part(parse, part, MW_PART_LEAF);
@@ -316,6 +299,7 @@ static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse
 {
     struct entity entity = {mime, parse, mw_mime_unwrap(parse, raw, parent == NULL), {0}};
     mw_mime_repair(parse, parent ? parent->path : NULL, &entity.source, &entity.readable);
+    mw_bounds_apply(parse, parent ? parent->path : NULL, &entity.readable);
     GByteArray view;
     GMimeParser *parser = new_parser(entity.readable, &view);
     GMimeMessage *message = g_mime_parser_construct_message(parser, mime->options);
@@ -340,7 +324,9 @@ static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse
 void mw_mime_open(struct mw_mime *mime, struct mw_parse *parse, struct mw_part *part)
 {
     part->kind = MW_PART_MESSAGE;
-    if (part->data.size > 0 && !mw_parse_expired(parse))
+    /* Opened, it shows its bytes again: a message nested thirty times costs thirty. */
+    if (part->data.size > 0 && !mw_parse_expired(parse) &&
+        mw_parse_take(parse, part->path, part->data.size))
         parse_entity(mime, parse, part->data, part);
 }
 

@@ -130,14 +130,24 @@ static bool decode_uu_line(struct mw_bytes line, unsigned char *out, size_t *siz
     return true;
 }
 
+/* Bytes that the lines from at on say they have: many more than they take up where blanks
+ * were lost, or are said to be. */
+static size_t uu_size(struct mw_bytes encoded, size_t at)
+{
+    size_t size = 0;
+    for (size_t next; at < encoded.size; at = next) {
+        next = mw_bytes_next_line(encoded, at);
+        if (encoded.data[at] != '\n' && encoded.data[at] != '\r')
+            size += (size_t)((encoded.data[at] - 32) & 63);
+    }
+    return size;
+}
+
 static struct mw_bytes decode_uu(struct mw_arena *arena, struct mw_bytes encoded)
 {
-    /* A line of one length character gives up to 63 bytes when blanks are lost. */
-    size_t lines = 1, at = uu_start(encoded);
-    for (size_t i = at; i < encoded.size; i++)
-        lines += encoded.data[i] == '\n';
-    unsigned char *out = mw_arena_alloc_raw(arena, encoded.size + lines * 66 + 66);
-    size_t size = 0;
+    enum { LINE = 66 }; /* what one line may write, beyond what it says */
+    size_t at = uu_start(encoded), size = 0;
+    unsigned char *out = mw_arena_alloc_raw(arena, uu_size(encoded, at) + LINE);
     while (at < encoded.size) {
         size_t next = mw_bytes_next_line(encoded, at);
         if (!decode_uu_line(mw_bytes_slice(encoded, at, next - at), out, &size))
@@ -145,6 +155,11 @@ static struct mw_bytes decode_uu(struct mw_arena *arena, struct mw_bytes encoded
         at = next;
     }
     return (struct mw_bytes){out, size};
+}
+
+static size_t size_of_uu(struct mw_bytes encoded)
+{
+    return uu_size(encoded, uu_start(encoded));
 }
 
 static bool is_yenc_keyword(struct mw_bytes line)
@@ -187,14 +202,16 @@ static struct mw_bytes decode_yenc(struct mw_arena *arena, struct mw_bytes encod
     return (struct mw_bytes){out, size};
 }
 
+/* Those without a size make no more bytes than they read. */
 static const struct {
     const char *name;
     decode_function *decode;
+    size_t (*size)(struct mw_bytes encoded);
 } decoders[] = {
-    {"base64", mw_mime_decode_base64}, {"quoted-printable", decode_quoted_printable},
-    {"x-uuencode", decode_uu},         {"x-uue", decode_uu},
-    {"uuencode", decode_uu},           {"uue", decode_uu},
-    {"x-yenc", decode_yenc},           {"yenc", decode_yenc},
+    {"base64", mw_mime_decode_base64, NULL}, {"quoted-printable", decode_quoted_printable, NULL},
+    {"x-uuencode", decode_uu, size_of_uu},   {"x-uue", decode_uu, size_of_uu},
+    {"uuencode", decode_uu, size_of_uu},     {"uue", decode_uu, size_of_uu},
+    {"x-yenc", decode_yenc, NULL},           {"yenc", decode_yenc, NULL},
 };
 
 struct mw_bytes mw_mime_decode(struct mw_parse *parse, const char *place, struct mw_bytes encoded,
@@ -205,7 +222,8 @@ struct mw_bytes mw_mime_decode(struct mw_parse *parse, const char *place, struct
     for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {
         if (strcasecmp(encoding, decoders[i].name) != 0)
             continue;
-        if (!mw_parse_take(parse, place, encoded.size, 0))
+        size_t size = decoders[i].size ? decoders[i].size(encoded) : encoded.size;
+        if (!mw_parse_take(parse, place, size))
             return (struct mw_bytes){0};
         return decoders[i].decode(parse->report->arena, encoded);
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/utf8.h"
+#include "parsers/boundary.h"
 #include "parsers/mime_private.h"
 
 enum line_kind { LINE_BLANK, LINE_FIELD, LINE_FOLD, LINE_SPACE, LINE_DASHES, LINE_OTHER };
@@ -14,8 +15,9 @@ struct repair {
     struct mw_parse *parse;
     const char *place;
     struct mw_bytes source;
-    unsigned char *copy;    /* made when a first change is needed */
-    MW_LIST(size_t) breaks; /* offsets that a blank line is missing before */
+    unsigned char *copy;                    /* made when a first change is needed */
+    MW_LIST(size_t) breaks;                 /* offsets that a blank line is missing before */
+    const struct mw_boundaries *boundaries; /* that the source names; NULL: not asked for yet */
 };
 
 /* One header block under way. */
@@ -147,22 +149,15 @@ static void mask_nuls(struct repair *repair, size_t start, size_t end)
 }
 
 /* Whether the line before a part's header is a boundary that some header names. */
-static bool follows_boundary(const struct repair *repair, size_t start)
+static bool follows_boundary(struct repair *repair, size_t start)
 {
     size_t line = start - 1;
     while (line > 0 && repair->source.data[line - 1] != '\n')
         line--;
-    struct mw_bytes boundary = mw_bytes_slice(repair->source, line + 2, start - line - 2);
-    while (boundary.size > 0 && strchr(" \t\r\n", boundary.data[boundary.size - 1]))
-        boundary.size--;
-    for (size_t at = 0; boundary.size > 0; at++) {
-        at = mw_bytes_find(repair->source, at, boundary);
-        if (at >= repair->source.size)
-            return false;
-        if (at > 0 && strchr("=\"", repair->source.data[at - 1]))
-            return true;
-    }
-    return false;
+    if (!repair->boundaries)
+        repair->boundaries = mw_boundaries_named(repair->parse, repair->source);
+    return mw_boundaries_has(repair->boundaries,
+                             mw_bytes_slice(repair->source, line, start - line));
 }
 
 /* A header that runs into its body: marks where the blank line is missing. */

@@ -5,12 +5,20 @@
 
 #include <time.h>
 
-void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
-                    const struct mw_limits *limits)
+/* What is kept of the message's time for bringing the report to an end: the libraries
+ * that are under way when it is up do not stop at once. */
+static unsigned spare_ms(const struct mw_limits *limits)
 {
-    *parse = (struct mw_parse){.report = report, .limits = limits};
+    enum { MOST_MS = 3000 };
+    return limits->time_ms / 10 < MOST_MS ? limits->time_ms / 10 : MOST_MS;
+}
+
+void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
+                    const struct mw_limits *limits, size_t message)
+{
+    *parse = (struct mw_parse){.report = report, .limits = limits, .message = message};
     if (limits->time_ms > 0)
-        parse->deadline_us = mw_clock_us() + (int64_t)limits->time_ms * 1000;
+        parse->deadline_us = mw_clock_us() + (int64_t)(limits->time_ms - spare_ms(limits)) * 1000;
 }
 
 struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
@@ -33,7 +41,16 @@ struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
     return mw_part_new(parse->report->arena, parent, kind);
 }
 
-bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_t packed)
+/* How many bytes the message may unpack to by its own size. */
+static size_t by_ratio(const struct mw_parse *parse)
+{
+    size_t ratio = parse->limits->unpack_ratio;
+    size_t most =
+        ratio > 0 && parse->message > SIZE_MAX / ratio ? SIZE_MAX : parse->message * ratio;
+    return most > MW_PARSE_UNPACK_FREE ? most : MW_PARSE_UNPACK_FREE;
+}
+
+bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size)
 {
     const struct mw_limits *limits = parse->limits;
     if (size > limits->unpacked_size || parse->unpacked > limits->unpacked_size - size) {
@@ -42,14 +59,25 @@ bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_
                           limits->unpacked_size);
         return false;
     }
-    if (packed > 0 && size / packed > limits->unpack_ratio) {
+    if (parse->unpacked + size > by_ratio(parse)) {
         mw_report_problem(parse->report, limits, MW_PROBLEM_LIMIT_UNPACK_RATIO, place,
-                          "unpacks to more than %zu times its size: left out",
+                          "the message unpacks to more than %zu times its size: left out",
                           limits->unpack_ratio);
         return false;
     }
     parse->unpacked += size;
     return true;
+}
+
+void mw_parse_give(struct mw_parse *parse, size_t size)
+{
+    parse->unpacked -= size;
+    parse->refused += size;
+}
+
+bool mw_parse_is_spent(const struct mw_parse *parse)
+{
+    return parse->refused > parse->limits->unpacked_size || parse->refused > by_ratio(parse);
 }
 
 bool mw_parse_expired(struct mw_parse *parse)

@@ -15,15 +15,17 @@
 struct mw_parse {
     struct mw_report *report; /* borrowed: problems go here, memory comes from its arena */
     const struct mw_limits *limits;
+    size_t message;      /* bytes of the message, from which the ratio counts */
     size_t parts;        /* made so far */
     size_t unpacked;     /* decoded and unpacked bytes so far */
+    size_t refused;      /* unpacked in vain, as they were too many */
     int64_t deadline_us; /* on the monotonic clock; 0 for none */
     bool expired;        /* the deadline passed and was reported */
 };
 
-/* Starts the clock and empties the counters. */
+/* Starts the clock for a message of so many bytes and empties the counters. */
 void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
-                    const struct mw_limits *limits);
+                    const struct mw_limits *limits, size_t message);
 
 /*
  * A new part under parent within the bounds on count and depth, or NULL after
@@ -33,13 +35,23 @@ struct mw_part *mw_parse_part(struct mw_parse *parse, struct mw_part *parent,
                               enum mw_part_kind kind);
 
 /*
- * Whether size more bytes may be unpacked at place; false after recording the
- * bound. packed is what they came from, for the bound on the ratio (0: no
- * ratio applies).
+ * Whether size more bytes may be decoded or unpacked at place; false after recording
+ * the bound. What all of the message unpacks to counts, against limits.unpacked_size
+ * and, above MW_PARSE_UNPACK_FREE bytes, against limits.unpack_ratio. Asked before the
+ * bytes are made, or a block at a time while they are.
  */
-bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size, size_t packed);
+enum { MW_PARSE_UNPACK_FREE = 16 << 20 };
+bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size);
 
-/* Whether the message's time is up; recorded the first time. */
+/* Gives taken bytes back that were not kept. What was unpacked in vain has a bound as
+ * well, or else each of many files could cost all there is. */
+void mw_parse_give(struct mw_parse *parse, size_t size);
+
+/* Whether so much was unpacked in vain that no more is. */
+bool mw_parse_is_spent(const struct mw_parse *parse);
+
+/* Whether the message's time is up; recorded the first time. Asked in each loop over
+ * what came from outside. */
 bool mw_parse_expired(struct mw_parse *parse);
 
 #endif

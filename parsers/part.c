@@ -3,14 +3,6 @@
 
 #include <string.h>
 
-static unsigned child_number(const struct mw_part *parent)
-{
-    unsigned number = 1;
-    for (const struct mw_part *child = parent->first_child; child; child = child->next)
-        number++;
-    return number;
-}
-
 /* A multipart directly inside a message has the message's own path, as in
  * IMAP (RFC 3501 section 6.4.5): its children are the message's. */
 static const char *new_path(struct mw_arena *arena, const struct mw_part *parent,
@@ -21,8 +13,8 @@ static const char *new_path(struct mw_arena *arena, const struct mw_part *parent
     if (kind == MW_PART_MULTIPART && parent->kind == MW_PART_MESSAGE)
         return parent->path;
     if (parent->path[0] == '\0')
-        return mw_arena_printf(arena, "%u", child_number(parent));
-    return mw_arena_printf(arena, "%s.%u", parent->path, child_number(parent));
+        return mw_arena_printf(arena, "%u", parent->children + 1);
+    return mw_arena_printf(arena, "%s.%u", parent->path, parent->children + 1);
 }
 
 struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum mw_part_kind kind)
@@ -34,6 +26,7 @@ struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum
     if (!parent)
         return part;
     part->depth = parent->depth + 1;
+    parent->children++;
     if (parent->last_child)
         parent->last_child->next = part;
     else

@@ -34,6 +34,7 @@ struct mw_part {
     struct mw_headers headers;
     struct mw_bytes data; /* decoded bytes of a message or leaf */
     unsigned depth;       /* 0 at the top */
+    unsigned children;    /* how many it has */
     bool unpacked;        /* came out of another part, not out of MIME */
     bool encrypted;       /* could not be opened for want of a password */
     bool hidden_text;     /* a text that no client shows as the body, such as a preamble */

@@ -67,7 +67,7 @@ static struct mw_bytes file_data(Attachment *file)
 static struct mw_part *add_part(struct mw_parse *parse, struct mw_part *parent,
                                 struct mw_bytes data)
 {
-    if (!mw_parse_take(parse, parent->path, data.size, 0))
+    if (!mw_parse_take(parse, parent->path, data.size))
         return NULL;
     struct mw_part *part = mw_parse_part(parse, parent, MW_PART_LEAF);
     if (!part)

@@ -263,7 +263,7 @@ static void add_text(struct examination *work, const struct mw_part *part,
     entry->sha256 = mw_hasher_sha256(work->witness->hasher, report->arena, part->data);
     entry->role = part == plain ? "body" : part == html ? "body_html" : "other";
     const char *text = decode_text(work, part, entry);
-    mw_indicator_find(work->witness->indicator, report, &work->witness->limits, part->path, text);
+    mw_indicator_find(work->witness->indicator, &work->parse, part->path, text);
     if (part == plain)
         report->body = text;
     else if (part == html)
@@ -301,8 +301,7 @@ static void unpack(struct examination *work)
 
 static void collect(struct examination *work)
 {
-    mw_indicator_find(work->witness->indicator, work->report, &work->witness->limits, "Subject",
-                      work->report->subject);
+    mw_indicator_find(work->witness->indicator, &work->parse, "Subject", work->report->subject);
     const struct mw_part *plain = choose_body(work, "text/plain");
     const struct mw_part *html = choose_body(work, "text/html");
     for (const struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {
@@ -365,7 +364,7 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
         return report;
     }
     int64_t parse_start = mw_clock_us();
-    mw_parse_start(&work.parse, report, &witness->limits);
+    mw_parse_start(&work.parse, report, &witness->limits, raw.size);
     work.root = mw_mime_parse(witness->mime, &work.parse, raw);
     if (raw.size == 0)
         mw_report_problem(report, &witness->limits, MW_PROBLEM_MESSAGE_EMPTY, NULL,
