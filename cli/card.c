@@ -139,12 +139,9 @@ static void print_facts(FILE *out, struct mw_arena *arena, const struct mw_repor
 static void print_finding(FILE *out, const struct mw_finding *found)
 {
     bool colour = mw_terminal_colour(out);
-    const char *tint = found->severity == MW_SEVERITY_MALICIOUS ? mw_terminal_verdict(MW_MALICIOUS)
-                       : found->severity == MW_SEVERITY_SUSPICIOUS
-                           ? mw_terminal_verdict(MW_SUSPICIOUS)
-                           : "";
-    fprintf(out, "  %s%-*s%s %s: ", colour ? tint : "", NAME_COLUMNS,
-            mw_severity_name(found->severity), colour ? MW_TERMINAL_PLAIN : "", found->scanner);
+    fprintf(out, "  %s%-*s%s %s: ", colour ? mw_terminal_severity(found->severity) : "",
+            NAME_COLUMNS, mw_severity_name(found->severity), colour ? MW_TERMINAL_PLAIN : "",
+            found->scanner);
     mw_terminal_cell(out, found->name ? found->name : "-", 0, MW_CELL_WHOLE);
     if (found->path)
         fprintf(out, " in part %s", found->path);

@@ -91,17 +91,6 @@ static size_t pick(const struct hunt *hunt, struct mw_arena *arena, const struct
     return picked->count;
 }
 
-static enum mw_verdict worst_of(const struct mw_findings *findings)
-{
-    enum mw_verdict verdict = MW_CLEAN;
-    for (size_t i = 0; i < findings->count; i++)
-        verdict = mw_verdict_worse(
-            verdict, findings->items[i].severity == MW_SEVERITY_MALICIOUS    ? MW_MALICIOUS
-                     : findings->items[i].severity == MW_SEVERITY_SUSPICIOUS ? MW_SUSPICIOUS
-                                                                             : MW_CLEAN);
-    return verdict;
-}
-
 /* --- showing it ---------------------------------------------------------------------------- */
 
 static json_t *findings_to_json(const struct mw_findings *findings)
@@ -138,12 +127,8 @@ static void print_findings(const struct mw_findings *picked)
     bool colour = mw_terminal_colour(stdout);
     for (size_t i = 0; i < picked->count; i++) {
         const struct mw_finding *one = &picked->items[i];
-        const char *tint =
-            one->severity == MW_SEVERITY_MALICIOUS    ? mw_terminal_verdict(MW_MALICIOUS)
-            : one->severity == MW_SEVERITY_SUSPICIOUS ? mw_terminal_verdict(MW_SUSPICIOUS)
-                                                      : "";
-        printf("  %s%-10s%s  %s: ", colour ? tint : "", mw_severity_name(one->severity),
-               colour ? MW_TERMINAL_PLAIN : "", one->scanner);
+        printf("  %s%-10s%s  %s: ", colour ? mw_terminal_severity(one->severity) : "",
+               mw_severity_name(one->severity), colour ? MW_TERMINAL_PLAIN : "", one->scanner);
         mw_terminal_text(stdout, one->name, "");
     }
 }
@@ -229,13 +214,13 @@ static int done(void *user, const struct mw_swept *swept, struct mw_error *error
         struct mw_attachment scanned = *swept->attachment;
         if (!hunt->rescan) {
             scanned.findings = picked;
-            scanned.verdict = worst_of(&picked);
+            scanned.verdict = mw_verdict_of_findings(&picked);
         }
         struct mw_swept seen = *swept;
         seen.attachment = &scanned;
         struct mw_attachment merged = mw_swept_merge(arena, &seen);
         const char *was = mw_fact_value(swept->facts, "verdict");
-        bool changed = hunt->rescan && merged.verdict != mw_verdict_from_name(was);
+        bool changed = hunt->rescan && merged.verdict != mw_verdict_from_name(was, MW_UNSCANNED);
         if (count > 0 || changed)
             result = tell(hunt, arena, swept, &picked, &merged, error);
     }

@@ -296,8 +296,7 @@ static int finish_report(struct scan *scan, struct mw_report *report, const char
     report->id = mw_arena_dup(report->arena, id);
     mw_report_received_now(report);
     report->source = mw_utf8_clean(report->arena, mw_bytes_of(source), NULL);
-    bool found = report->verdict == MW_SUSPICIOUS || report->verdict == MW_MALICIOUS;
-    if (found && scan->status == MW_EXIT_OK)
+    if (mw_verdict_is_bad(report->verdict) && scan->status == MW_EXIT_OK)
         scan->status = MW_EXIT_FOUND;
     if (scan->extract && mw_extract_report(scan->extract, report, &error) != 0)
         failed(scan, &error);

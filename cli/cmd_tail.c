@@ -8,6 +8,7 @@
 #include "cli/reach.h"
 #include "cli/table.h"
 #include "cli/when.h"
+#include "core/names.h"
 
 static const char usage[] =
     "usage: mailwitness tail [OPTION]...\n"
@@ -53,20 +54,18 @@ struct tailing {
     struct mw_table *table;
     size_t last;
     bool no_follow, any_verdict;
-    bool verdicts[MW_UNSCANNED + 1];
+    bool verdicts[MW_VERDICTS];
     char after[64]; /* the event shown last */
 };
 
 static int take_verdict(struct tailing *tailing, const char *name)
 {
-    for (int v = MW_CLEAN; v <= MW_UNSCANNED; v++)
-        if (strcmp(mw_verdict_name((enum mw_verdict)v), name) == 0) {
-            tailing->any_verdict = tailing->verdicts[v] = true;
-            return 0;
-        }
-    return mw_command_fail(tailing->reach.command,
-                           "--verdict: '%s' is none of clean, suspicious, malicious, unscanned",
-                           name);
+    struct mw_error error = {0};
+    int at = mw_names_choose(mw_verdict_names, 0, name, &error);
+    if (at < 0)
+        return mw_command_fail(tailing->reach.command, "--verdict: %s", error.text);
+    tailing->any_verdict = tailing->verdicts[at] = true;
+    return 0;
 }
 
 static int take_option(struct tailing *tailing, int option)
@@ -138,7 +137,8 @@ static int print_row(struct tailing *tailing, const struct mw_event *event, int 
 static int print_event(struct tailing *tailing, const struct mw_event *event,
                        struct mw_error *error)
 {
-    enum mw_verdict verdict = mw_verdict_from_name(mw_fact_value(&event->facts, "verdict"));
+    enum mw_verdict verdict =
+        mw_verdict_from_name(mw_fact_value(&event->facts, "verdict"), MW_UNSCANNED);
     snprintf(tailing->after, sizeof tailing->after, "%s", event->id);
     if (tailing->any_verdict && !tailing->verdicts[verdict])
         return 0;

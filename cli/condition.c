@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/when.h"
+#include "core/names.h"
 #include "core/network.h"
 #include "core/url.h"
 
@@ -113,11 +114,10 @@ static int check_hash(const char *option, const char *value, size_t digits, stru
 
 static int check_verdict(const char *value, struct mw_error *error)
 {
-    for (int v = MW_CLEAN; v <= MW_UNSCANNED; v++)
-        if (strcmp(mw_verdict_name((enum mw_verdict)v), value) == 0)
-            return 0;
-    return mw_fail(error, MW_ERR_INPUT,
-                   "--verdict: '%s' is none of clean, suspicious, malicious, unscanned", value);
+    struct mw_error why = {0};
+    if (mw_names_choose(mw_verdict_names, 0, value, &why) >= 0)
+        return 0;
+    return mw_fail(error, MW_ERR_INPUT, "--verdict: %s", why.text);
 }
 
 static void make_pattern(struct mw_arena *arena, struct condition *condition, const char *pattern)

@@ -110,16 +110,10 @@ static const char *outcome(const struct mw_report *report)
     return report->verdict == MW_UNSCANNED ? "unknown" : "success";
 }
 
-/* ECS leaves the scale of event.severity open; ours is that of the verdicts. */
-static int severity(enum mw_verdict verdict)
-{
-    return verdict == MW_MALICIOUS ? 3 : verdict == MW_SUSPICIOUS ? 2 : verdict == MW_UNSCANNED;
-}
-
 static json_t *event(const struct mw_report *report)
 {
     json_t *object = json_object(), *categories = json_array(), *types = json_array();
-    bool alert = report->verdict == MW_MALICIOUS || report->verdict == MW_SUSPICIOUS;
+    bool alert = mw_verdict_is_bad(report->verdict);
     bool refused = report->action == MW_ACTION_REJECT || report->action == MW_ACTION_DISCARD;
     json_array_append_new(categories, json_string("email"));
     if (report->verdict == MW_MALICIOUS)
@@ -136,7 +130,8 @@ static json_t *event(const struct mw_report *report)
     put_text(object, "created", report->received);
     put_text(object, "action", mw_action_name(report->action));
     put_text(object, "outcome", outcome(report));
-    put(object, "severity", json_integer(severity(report->verdict)));
+    /* ECS leaves its scale open; ours is the rank of the verdicts. */
+    put(object, "severity", json_integer(mw_verdict_rank(report->verdict)));
     for (size_t i = 0; i < report->timings.count; i++)
         if (strcmp(report->timings.items[i].name, "total_us") == 0)
             put(object, "duration", json_integer(report->timings.items[i].value * 1000));

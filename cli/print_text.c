@@ -6,13 +6,11 @@
 #include "cli/table.h"
 #include "cli/terminal.h"
 
-enum { VERDICTS = 4 };
-
 struct summary {
     FILE *out;
     struct mw_table *table;
     size_t messages, attachments, problems;
-    size_t verdicts[VERDICTS];
+    size_t verdicts[MW_VERDICTS];
 };
 
 static const char *sender(const struct mw_report *report)
@@ -42,7 +40,7 @@ static int print_end(void *state, struct mw_error *error)
 {
     const struct summary *summary = state;
     fprintf(summary->out, "%zu messages, %zu attachments", summary->messages, summary->attachments);
-    for (unsigned v = 0; v < VERDICTS; v++)
+    for (unsigned v = 0; v < MW_VERDICTS; v++)
         if (summary->verdicts[v] > 0)
             fprintf(summary->out, ", %zu %s", summary->verdicts[v],
                     mw_verdict_name((enum mw_verdict)v));

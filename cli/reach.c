@@ -70,32 +70,6 @@ int mw_reach_fail(const struct mw_reach *reach, const struct mw_error *error)
 
 /* --- later scans ------------------------------------------------------------------------ */
 
-static int rank(enum mw_verdict verdict)
-{
-    return verdict == MW_CLEAN ? 0 : verdict == MW_UNSCANNED ? 1 : verdict == MW_SUSPICIOUS ? 2 : 3;
-}
-
-enum mw_verdict mw_verdict_worse(enum mw_verdict one, enum mw_verdict other)
-{
-    return rank(other) > rank(one) ? other : one;
-}
-
-enum mw_verdict mw_verdict_from_name(const char *name)
-{
-    for (int v = MW_CLEAN; name && v < MW_UNSCANNED; v++)
-        if (strcmp(mw_verdict_name((enum mw_verdict)v), name) == 0)
-            return (enum mw_verdict)v;
-    return MW_UNSCANNED;
-}
-
-static enum mw_severity severity_from_name(const char *name)
-{
-    for (int s = MW_INFO; s < MW_SEVERITY_MALICIOUS; s++)
-        if (strcmp(mw_severity_name((enum mw_severity)s), name) == 0)
-            return (enum mw_severity)s;
-    return MW_SEVERITY_MALICIOUS;
-}
-
 static bool has_finding(const struct mw_findings *findings, const char *scanner, const char *name)
 {
     for (size_t i = 0; i < findings->count; i++) {
@@ -121,7 +95,7 @@ static void add_one(struct mw_arena *arena, struct mw_findings *findings, char *
     struct mw_finding *found = mw_list_add(arena, findings, sizeof *findings->items);
     found->scanner = text;
     found->name = name;
-    found->severity = severity_from_name(severity);
+    found->severity = mw_severity_from_name(severity, MW_SEVERITY_MALICIOUS);
     found->path = path;
 }
 
@@ -147,7 +121,8 @@ static void raise_attachment(struct mw_report *report, struct mw_attachment *fil
                          file->path);
     const char *verdict = mw_fact_value(facts, "verdict");
     if (verdict)
-        file->verdict = mw_verdict_worse(file->verdict, mw_verdict_from_name(verdict));
+        file->verdict =
+            mw_verdict_worse(file->verdict, mw_verdict_from_name(verdict, MW_UNSCANNED));
 }
 
 static int add_later(struct mw_reach *reach, struct mw_report *report, struct mw_error *error)
@@ -178,8 +153,8 @@ struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const 
     int result = mw_query_facts(reach->query, report->arena, &ids, &facts, error);
     const char *when = mw_fact_value(&facts, "rescanned");
     if (result == 0 && when) {
-        report->verdict = mw_verdict_worse(report->verdict,
-                                           mw_verdict_from_name(mw_fact_value(&facts, "verdict")));
+        report->verdict = mw_verdict_worse(
+            report->verdict, mw_verdict_from_name(mw_fact_value(&facts, "verdict"), MW_UNSCANNED));
         result = add_later(reach, report, error);
         if (rescanned)
             *rescanned = when;

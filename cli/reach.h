@@ -60,12 +60,6 @@ struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const 
 void mw_findings_add_text(struct mw_arena *arena, struct mw_findings *findings, const char *text,
                           const char *path);
 
-/* The worse of two verdicts: clean, unscanned, suspicious, malicious. */
-enum mw_verdict mw_verdict_worse(enum mw_verdict one, enum mw_verdict other);
-
-/* The verdict called name; MW_UNSCANNED for none. */
-enum mw_verdict mw_verdict_from_name(const char *name);
-
 /* Facts as a JSON object of texts; those named in numbers (blanks around) as numbers. */
 json_t *mw_facts_to_json(const struct mw_facts *facts, const char *numbers);
 

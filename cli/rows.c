@@ -58,7 +58,7 @@ void mw_rows_free(struct mw_rows *rows)
 
 static int verdict_of(const char *name)
 {
-    return name ? (int)mw_verdict_from_name(name) : -1;
+    return name ? (int)mw_verdict_from_name(name, MW_UNSCANNED) : -1;
 }
 
 static int print_message(const struct mw_rows *rows, const struct mw_hit *hit,

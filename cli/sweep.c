@@ -194,7 +194,8 @@ struct mw_attachment mw_swept_merge(struct mw_arena *arena, const struct mw_swep
         *copy = fresh->items[i];
     }
     mw_findings_add_text(arena, &merged.findings, known, NULL);
-    enum mw_verdict was = mw_verdict_from_name(mw_fact_value(swept->facts, "verdict"));
+    enum mw_verdict was =
+        mw_verdict_from_name(mw_fact_value(swept->facts, "verdict"), MW_UNSCANNED);
     merged.verdict = was == MW_UNSCANNED ? swept->attachment->verdict
                                          : mw_verdict_worse(was, swept->attachment->verdict);
     if (merged.verdict == MW_UNSCANNED)

@@ -121,6 +121,14 @@ void mw_terminal_size(int64_t size, char out[MW_SIZE_TEXT])
 
 const char *mw_terminal_verdict(enum mw_verdict verdict)
 {
-    static const char *const colours[] = {"\033[32m", "\033[33m", "\033[1;31m", "\033[36m"};
+    static const char *const colours[MW_VERDICTS] = {[MW_CLEAN] = "\033[32m",
+                                                     [MW_SUSPICIOUS] = "\033[33m",
+                                                     [MW_MALICIOUS] = "\033[1;31m",
+                                                     [MW_UNSCANNED] = "\033[36m"};
     return colours[verdict];
+}
+
+const char *mw_terminal_severity(enum mw_severity severity)
+{
+    return severity == MW_INFO ? "" : mw_terminal_verdict(mw_verdict_of_severity(severity));
 }

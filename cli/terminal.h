@@ -36,6 +36,8 @@ void mw_terminal_size(int64_t size, char out[MW_SIZE_TEXT]);
 
 /* The escape sequence of a verdict's colour, and the one that ends it. */
 const char *mw_terminal_verdict(enum mw_verdict verdict);
+/* That of a finding: of the verdict that follows; "" when none does. */
+const char *mw_terminal_severity(enum mw_severity severity);
 #define MW_TERMINAL_PLAIN "\033[0m"
 
 #endif

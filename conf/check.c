@@ -6,10 +6,12 @@
 #include <strings.h>
 
 #include "conf/option.h"
+#include "core/names.h"
 #include "core/network.h"
 #include "core/suggest.h"
 #include "core/template.h"
 #include "core/utf8.h"
+#include "core/verdict.h"
 
 enum { TEXT_MAX = 900, PREFIX_MIN = 4, PREFIX_MAX = 40, NAMES = 32 };
 
@@ -192,40 +194,30 @@ int mw_check_rule_name(const char *text, struct mw_error *error)
 }
 
 /* Whether text is one of names, with "!" before it allowed. */
-static int check_name(const char *text, const char *const *names, size_t count,
-                      struct mw_error *error)
+static int check_name(const char *text, const char *const *names, struct mw_error *error)
 {
-    const char *bare = text + (text[0] == '!');
-    char all[512] = "";
-    for (size_t i = 0; i < count; i++) {
-        if (strcasecmp(names[i], bare) == 0)
-            return 0;
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", names[i]);
-    }
-    return mw_fail(error, MW_ERR_INPUT, "'%s' is none of %s", bare, all);
+    int at = mw_names_choose(names, 0, text + (text[0] == '!'), error);
+    return at < 0 ? at : 0;
 }
 
 int mw_check_verdict(const char *text, struct mw_error *error)
 {
-    static const char *const names[] = {"clean", "suspicious", "malicious", "unscanned"};
-    return check_name(text, names, 4, error);
+    return check_name(text, mw_verdict_names, error);
 }
 
 int mw_check_severity(const char *text, struct mw_error *error)
 {
-    static const char *const names[] = {"info", "suspicious", "malicious"};
-    return check_name(text, names, 3, error);
+    return check_name(text, mw_severity_names, error);
 }
 
 int mw_check_failure(const char *text, struct mw_error *error)
 {
-    const char *names[NAMES] = {"any"};
+    const char *names[NAMES + 1] = {"any"};
     size_t count = 1;
     for (size_t i = 0; i < mw_option_count && count < NAMES; i++)
         if (strcmp(mw_options[i].section, "failure") == 0)
             names[count++] = mw_options[i].name;
-    return check_name(text, names, count, error);
+    return check_name(text, names, error);
 }
 
 int mw_check_extension(const char *text, struct mw_error *error)

@@ -423,9 +423,7 @@ static void print_help(FILE *out, const struct mw_option *option)
 {
     fprintf(out, "\n    # %s", option->help);
     const char *separator = ":";
-    for (size_t i = 0; option->names && option->names[i]; i++) {
-        if (option->names[i][0] == '\0')
-            continue;
+    for (size_t i = (size_t)option->least; option->names && option->names[i]; i++) {
         fprintf(out, "%s %s", separator, option->names[i]);
         separator = ",";
     }

@@ -24,10 +24,7 @@ static void put_names(FILE *out, const struct mw_option *option)
 {
     const char *between = "";
     fputs("One of", out);
-    for (size_t i = 0; option->names[i]; i++) {
-        /* A value that may not be chosen here has no name. */
-        if (option->names[i][0] == '\0')
-            continue;
+    for (size_t i = (size_t)option->least; option->names[i]; i++) {
         fprintf(out, "%s\n.Cm %s", between, option->names[i]);
         between = " ,";
     }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/names.h"
+
 /* Names of units and what they multiply by, in the unit kept. */
 struct unit {
     const char *name;
@@ -85,18 +87,11 @@ static int set_bool(bool *member, const char *text, struct mw_error *error)
 static int set_name(const struct mw_option *option, unsigned *member, const char *text,
                     struct mw_error *error)
 {
-    char all[256] = "";
-    for (unsigned i = 0; option->names[i]; i++) {
-        if (option->names[i][0] == '\0')
-            continue;
-        if (strcasecmp(option->names[i], text) == 0) {
-            *member = i;
-            return 0;
-        }
-        size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "", option->names[i]);
-    }
-    return mw_fail(error, MW_ERR_INPUT, "'%s' is none of %s", text, all);
+    int at = mw_names_choose(option->names, (int)option->least, text, error);
+    if (at < 0)
+        return at;
+    *member = (unsigned)at;
+    return 0;
 }
 
 int mw_option_set(const struct mw_option *option, void *object, struct mw_arena *arena,

@@ -24,8 +24,8 @@ struct mw_option {
     enum mw_option_type type;
     size_t offset;            /* in struct mw_config, or in a filter */
     const char *initial;      /* the default as written in a file; NULL: none */
-    double least, most;       /* bounds of numbers, in the unit kept */
-    const char *const *names; /* of NAME, NULL-terminated; "" is one that cannot be written */
+    double least, most;       /* bounds of numbers, in the unit kept; of NAME the first place */
+    const char *const *names; /* of NAME, NULL at the end; those from place least on */
     const char *help;
     /* Of TEXT and TEXTS: 0, or a code with what is wrong; NULL: any text will do. */
     int (*check)(const char *text, struct mw_error *error);
@@ -54,9 +54,6 @@ struct mw_named_section {
 
 extern const struct mw_named_section mw_named_sections[];
 extern const size_t mw_named_section_count;
-
-/* The actions that can be written, by enum mw_action. */
-extern const char *const mw_option_actions[];
 
 /* The options of a rule of the list policy, and of its conditions (section
  * "policy.when"); offsets in struct mw_config_rule. */

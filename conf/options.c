@@ -3,21 +3,15 @@
 #include "bloom/tracked.h"
 #include "conf/check.h"
 #include "conf/option.h"
+#include "core/verdict.h"
 
 static const char *const targets[] = {"stderr", "syslog", "journal", NULL};
 static const char *const forms[] = {"text", "json", NULL};
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
-static const char *const severities[] = {"info", "suspicious", "malicious", NULL};
 static const char *const inputs[] = {"file", "stdin", NULL};
 static const char *const outputs[] = {"json", "text", "nothing", NULL};
 static const char *const sandboxes[] = {"required", "best", "off", NULL};
 static const char *const modes[] = {"observe", "act", NULL};
-const char *const mw_option_actions[] = {"",         "accept", "tag",     "quarantine",
-                                         "tempfail", "reject", "discard", NULL};
-
-/* What failed is never accepted as if it were clean. */
-static const char *const failure_actions[] = {"",         "",       "tag",     "quarantine",
-                                              "tempfail", "reject", "discard", NULL};
 static const char *const outcomes[] = {"strictest", "lenient", "each", NULL};
 static const char *const removals[] = {"record", "quarantine", NULL};
 static const char *const spool_policies[] = {"refuse", "drop_oldest", NULL};
@@ -43,8 +37,14 @@ static const double TERA = 1099511627776.0;
     {                                                                                              \
         section, name, type, AT(member), initial, 0, 0, NULL, help, check                          \
     }
+/* From the first action that may be chosen on. */
+#define ACTION(section, name, member, initial, first, help)                                        \
+    {                                                                                              \
+        section, name, MW_OPTION_NAME, AT(member), initial, first, 0, mw_action_names, help, NULL  \
+    }
+/* What failed is never accepted as if it were clean. */
 #define FAILURE(name, initial, help)                                                               \
-    NAME("failure", #name, failure.name, initial, failure_actions, help)
+    ACTION("failure", #name, failure.name, initial, MW_ACTION_TAG, help)
 
 const struct mw_option mw_options[] = {
     NAME("log", "target", log_target, "stderr", targets, "where log lines go"),
@@ -70,14 +70,14 @@ const struct mw_option mw_options[] = {
          "bytes of a core file, should the daemon crash"),
     NAME("milter", "mode", milter.mode, "observe", modes,
          "observe does everything but touch mail; act does what is said below"),
-    NAME("milter", "clean", milter.clean, "accept", mw_option_actions,
-         "what is done with clean mail"),
-    NAME("milter", "suspicious", milter.suspicious, "tag", mw_option_actions,
-         "with suspicious mail"),
-    NAME("milter", "malicious", milter.malicious, "reject", mw_option_actions,
-         "with malicious mail"),
-    NAME("milter", "unscanned", milter.unscanned, "tag", failure_actions,
-         "with mail in which something could not be scanned"),
+    ACTION("milter", "clean", milter.clean, "accept", MW_ACTION_ACCEPT,
+           "what is done with clean mail"),
+    ACTION("milter", "suspicious", milter.suspicious, "tag", MW_ACTION_ACCEPT,
+           "with suspicious mail"),
+    ACTION("milter", "malicious", milter.malicious, "reject", MW_ACTION_ACCEPT,
+           "with malicious mail"),
+    ACTION("milter", "unscanned", milter.unscanned, "tag", MW_ACTION_TAG,
+           "with mail in which something could not be scanned"),
     CHECKED("milter", "reject_text", MW_OPTION_TEXT, milter.reject_text,
             "550 5.7.1 refused: ${verdict} (${id})", mw_check_reject_text,
             "the words of a refusal, with its codes; doc/policy.md lists what ${...} there is"),
@@ -153,7 +153,7 @@ const struct mw_option mw_options[] = {
     TEXTS("yara", "rules", scan.yara.rules, NULL, "rule files or folders for attachments"),
     TEXTS("yara", "body_rules", scan.yara.body_rules, NULL, "for decoded texts"),
     TEXTS("yara", "message_rules", scan.yara.message_rules, NULL, "for the raw message"),
-    NAME("yara", "severity", scan.yara.severity, "suspicious", severities,
+    NAME("yara", "severity", scan.yara.severity, "suspicious", mw_severity_names,
          "of rules whose metadata name none"),
     BOOL("yara", "skip_broken", scan.yara.skip_broken, "false",
          "use the good files when some do not compile"),
@@ -177,9 +177,10 @@ const struct mw_option mw_options[] = {
     BOOL("clamav", "pua", scan.clamav.pua, "false", "potentially unwanted applications"),
     BOOL("clamav", "official_only", scan.clamav.official_only, "false",
          "load only databases signed by ClamAV's makers"),
-    NAME("clamav", "heuristic_severity", scan.clamav.heuristic_severity, "suspicious", severities,
-         "of Heuristics.*"),
-    NAME("clamav", "pua_severity", scan.clamav.pua_severity, "suspicious", severities, "of PUA.*"),
+    NAME("clamav", "heuristic_severity", scan.clamav.heuristic_severity, "suspicious",
+         mw_severity_names, "of Heuristics.*"),
+    NAME("clamav", "pua_severity", scan.clamav.pua_severity, "suspicious", mw_severity_names,
+         "of PUA.*"),
     KIND("clamav", "max_scan_size", MW_OPTION_SIZE, scan.clamav.max_scan_size, "400m", 0, TERA,
          "unpacked bytes of a part; 0 for ClamAV's own"),
     KIND("clamav", "max_file_size", MW_OPTION_SIZE, scan.clamav.max_file_size, "100m", 0, TERA,

@@ -3,6 +3,7 @@
 
 #include "conf/check.h"
 #include "conf/option.h"
+#include "core/verdict.h"
 
 static const char *const maybe[] = {"any", "true", "false", NULL};
 static const char *const directions[] = {"any", "inbound", "outbound", NULL};
@@ -29,7 +30,8 @@ static const double TERA = 1099511627776.0;
 
 const struct mw_option mw_rule_options[] = {
     RULE("name", MW_OPTION_TEXT, name, mw_check_rule_name, "what logs and reports call it"),
-    NAME("policy", "action", action, NULL, mw_option_actions, "what is done"),
+    {"policy", "action", MW_OPTION_NAME, AT(action), NULL, MW_ACTION_ACCEPT, 0, mw_action_names,
+     "what is done", NULL},
     RULE("text", MW_OPTION_TEXT, text, mw_check_reply_text,
          "of reject and tempfail, as 550 5.7.1 words"),
     RULE("reason", MW_OPTION_TEXT, reason, mw_check_words, "of quarantine"),

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/verdict.h"
+
 /*
  * The named ways in which a message could not be witnessed in full. Each has an action in
  * the section "failure" of the configuration; none is ever taken for clean.
@@ -27,8 +29,6 @@ enum mw_failure {
     MW_FAILURE_COUNT,
     MW_NO_FAILURE = MW_FAILURE_COUNT
 };
-
-enum mw_severity { MW_INFO, MW_SEVERITY_SUSPICIOUS, MW_SEVERITY_MALICIOUS };
 
 /* Whether scanners may have missed something because of it. */
 enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };

@@ -1,4 +1,4 @@
-/* report: names, life, and problems. */
+/* report: life, problems, and what follows from findings. */
 #include "core/report.h"
 
 #include <stdarg.h>
@@ -8,25 +8,6 @@
 #include <time.h>
 
 #include "core/utf8.h"
-
-const char *mw_verdict_name(enum mw_verdict verdict)
-{
-    static const char *const names[] = {"clean", "suspicious", "malicious", "unscanned"};
-    return names[verdict];
-}
-
-const char *mw_severity_name(enum mw_severity severity)
-{
-    static const char *const names[] = {"info", "suspicious", "malicious"};
-    return names[severity];
-}
-
-const char *mw_action_name(enum mw_action action)
-{
-    static const char *const names[] = {"none",     "accept", "tag",    "quarantine",
-                                        "tempfail", "reject", "discard"};
-    return names[action];
-}
 
 struct mw_report *mw_report_new(void)
 {
@@ -64,6 +45,14 @@ void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
     struct mw_bytes text = mw_bytes_of(detail);
     text.size = mw_utf8_cut(text, sizeof detail - 2);
     problem->detail = mw_utf8_clean_line(report->arena, text, NULL);
+}
+
+enum mw_verdict mw_verdict_of_findings(const struct mw_findings *findings)
+{
+    enum mw_verdict verdict = MW_CLEAN;
+    for (size_t i = 0; i < findings->count; i++)
+        verdict = mw_verdict_worse(verdict, mw_verdict_of_severity(findings->items[i].severity));
+    return verdict;
 }
 
 const char *mw_report_header(const struct mw_report *report, const char *name)

@@ -18,21 +18,7 @@
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/problem.h"
-
-enum mw_verdict { MW_CLEAN, MW_SUSPICIOUS, MW_MALICIOUS, MW_UNSCANNED };
-enum mw_action {
-    MW_ACTION_NONE, /* nobody decided: a scan from the command line */
-    MW_ACTION_ACCEPT,
-    MW_ACTION_TAG,
-    MW_ACTION_QUARANTINE,
-    MW_ACTION_TEMPFAIL,
-    MW_ACTION_REJECT,
-    MW_ACTION_DISCARD
-};
-
-const char *mw_verdict_name(enum mw_verdict verdict);
-const char *mw_severity_name(enum mw_severity severity);
-const char *mw_action_name(enum mw_action action);
+#include "core/verdict.h"
 
 /* One header field, as it came. */
 struct mw_header {
@@ -246,6 +232,9 @@ void mw_report_received_now(struct mw_report *report);
 void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
                        enum mw_problem_kind kind, const char *place, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* The worst that findings make of what they are about; MW_CLEAN for none. */
+enum mw_verdict mw_verdict_of_findings(const struct mw_findings *findings);
 
 /* The first value of a header, names compared without case; NULL if absent. */
 const char *mw_report_header(const struct mw_report *report, const char *name);

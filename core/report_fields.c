@@ -3,11 +3,6 @@
 
 #include "core/report.h"
 
-static const char *const verdicts[] = {"clean", "suspicious", "malicious", "unscanned", NULL};
-static const char *const severities[] = {"info", "suspicious", "malicious", NULL};
-static const char *const actions[] = {"none",     "accept", "tag",     "quarantine",
-                                      "tempfail", "reject", "discard", NULL};
-
 #define TABLE(of, table)                                                                           \
     {                                                                                              \
 #of, sizeof(struct of), table, sizeof(table) / sizeof *(table)                             \
@@ -55,7 +50,7 @@ static const struct mw_fields hop_table = TABLE(mw_hop, hop_fields);
 
 #define HERE mw_finding
 static const struct mw_field finding_fields[] = {
-    TEXT(scanner), TEXT(name), ENUM(severity, severities),
+    TEXT(scanner), TEXT(name), ENUM(severity, mw_severity_names),
     TEXT(message), TEXT(path), {AT(details), MW_FIELD_JSON, 0, NULL, NULL},
 };
 #undef HERE
@@ -94,7 +89,7 @@ static const struct mw_field attachment_fields[] = {
     TEXT(fuzzy),
     {AT(headers), MW_FIELD_HEADERS, 0, NULL, NULL},
     LIST(findings, finding_table, MW_FIELD_ALWAYS),
-    ENUM(verdict, verdicts),
+    ENUM(verdict, mw_verdict_names),
     TEXT(unscanned),
     TEXTS(reused),
 };
@@ -186,11 +181,11 @@ static const struct mw_field report_fields[] = {
     OBJECT(indicators, indicators_table),
     LIST(attachments, attachment_table, MW_FIELD_ALWAYS),
     LIST(findings, finding_table, MW_FIELD_ALWAYS),
-    ENUM(verdict, verdicts),
+    ENUM(verdict, mw_verdict_names),
     LIST(engines, mw_engine_fields, 0),
     TEXTS(unscanned),
-    {AT(action), MW_FIELD_ENUM, 0, NULL, actions},
-    {AT(intended), MW_FIELD_ENUM, 0, NULL, actions},
+    {AT(action), MW_FIELD_ENUM, 0, NULL, mw_action_names},
+    {AT(intended), MW_FIELD_ENUM, 0, NULL, mw_action_names},
     TEXT(decided_by),
     LIST(errors, problem_table, MW_FIELD_ALWAYS),
     {AT(timings), MW_FIELD_NUMBERS, MW_FIELD_ALWAYS, NULL, NULL},

@@ -91,9 +91,9 @@ static json_t *stats(struct mw_daemon *daemon)
 {
     struct mw_counters *counters = &daemon->counters;
     json_t *actions = json_object(), *verdicts = json_object(), *failures = json_object();
-    for (unsigned i = MW_ACTION_ACCEPT; i <= MW_ACTION_DISCARD; i++)
+    for (unsigned i = MW_ACTION_ACCEPT; i < MW_ACTIONS; i++)
         json_object_set_new(actions, mw_action_name(i), number(&counters->actions[i]));
-    for (unsigned i = 0; i <= MW_UNSCANNED; i++)
+    for (unsigned i = 0; i < MW_VERDICTS; i++)
         json_object_set_new(verdicts, mw_verdict_name(i), number(&counters->verdicts[i]));
     for (unsigned i = 0; i < MW_FAILURE_COUNT; i++)
         json_object_set_new(failures, mw_failure_name(i), number(&counters->failures[i]));

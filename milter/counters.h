@@ -15,8 +15,8 @@ struct mw_counters {
     atomic_uint_fast64_t messages, messages_open; /* begun; between MAIL and their end */
     atomic_uint_fast64_t aborted;                 /* by the client, before their end */
     atomic_uint_fast64_t bytes;
-    atomic_uint_fast64_t actions[MW_ACTION_DISCARD + 1];
-    atomic_uint_fast64_t verdicts[MW_UNSCANNED + 1];
+    atomic_uint_fast64_t actions[MW_ACTIONS];
+    atomic_uint_fast64_t verdicts[MW_VERDICTS];
     atomic_uint_fast64_t failures[MW_FAILURE_COUNT];
     atomic_uint_fast64_t reloads, reloads_failed;
 };

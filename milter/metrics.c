@@ -9,8 +9,6 @@
 #include "milter/metrics_http.h"
 
 enum {
-    VERDICTS = MW_UNSCANNED + 1,
-    ACTIONS = MW_ACTION_DISCARD + 1,
     NAMES = 32, /* scanners or conditions told apart; the rest count as "other" */
     NAME_LENGTH = 48
 };
@@ -38,7 +36,7 @@ struct table {
 
 struct mw_metrics {
     pthread_mutex_t lock;
-    uint64_t messages[ACTIONS][VERDICTS];
+    uint64_t messages[MW_ACTIONS][MW_VERDICTS];
     uint64_t bytes;
     struct histogram total;
     struct table scanners, conditions;
@@ -114,7 +112,7 @@ static void observe_timing(struct mw_metrics *metrics, const struct mw_number *t
 void mw_metrics_message(struct mw_metrics *metrics, const struct mw_report *report)
 {
     pthread_mutex_lock(&metrics->lock);
-    if ((unsigned)report->action < ACTIONS && (unsigned)report->verdict < VERDICTS)
+    if ((unsigned)report->action < MW_ACTIONS && (unsigned)report->verdict < MW_VERDICTS)
         metrics->messages[report->action][report->verdict]++;
     if (report->size > 0)
         metrics->bytes += (uint64_t)report->size;
@@ -185,8 +183,8 @@ static void write_histogram(FILE *out, const char *name, const char *scanner,
 static void write_messages(const struct mw_metrics *metrics, FILE *out)
 {
     write_title(out, "mailwitness_messages_total", "counter", "Messages by action and verdict.");
-    for (unsigned a = MW_ACTION_ACCEPT; a < ACTIONS; a++)
-        for (unsigned v = 0; v < VERDICTS; v++)
+    for (unsigned a = MW_ACTION_ACCEPT; a < MW_ACTIONS; a++)
+        for (unsigned v = 0; v < MW_VERDICTS; v++)
             fprintf(out, "mailwitness_messages_total{action=\"%s\",verdict=\"%s\"} %llu\n",
                     mw_action_name((enum mw_action)a), mw_verdict_name((enum mw_verdict)v),
                     (unsigned long long)metrics->messages[a][v]);

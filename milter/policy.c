@@ -73,20 +73,9 @@ bool mw_policy_outbound(const struct mw_policy *policy, const struct mw_policy_f
             mw_match_networks_have(&policy->internal, facts->report->client.address));
 }
 
-/* How strict an action is. What tells the sender, who can then do something, stands
- * above a discard, which tells nobody. */
-static int strictness(enum mw_action action)
-{
-    static const int order[] = {
-        [MW_ACTION_NONE] = 0,       [MW_ACTION_ACCEPT] = 0,  [MW_ACTION_TAG] = 1,
-        [MW_ACTION_QUARANTINE] = 2, [MW_ACTION_DISCARD] = 3, [MW_ACTION_TEMPFAIL] = 4,
-        [MW_ACTION_REJECT] = 5};
-    return order[action];
-}
-
 static bool passes(enum mw_action action)
 {
-    return strictness(action) <= strictness(MW_ACTION_QUARANTINE);
+    return mw_action_rank(action) <= mw_action_rank(MW_ACTION_QUARANTINE);
 }
 
 static bool rule_fits(struct deciding *deciding, size_t index, const char *recipient)
@@ -120,7 +109,7 @@ static void raise_for_failures(struct deciding *deciding, struct outcome *outcom
         bool failed = deciding->message.failures & mw_failure_bit(i);
         bool named = outcome->rule && mw_match_names_failure(&outcome->rule->when, i);
         enum mw_action action = mw_failure_action(deciding->policy->config, i);
-        if (!failed || named || strictness(action) <= strictness(outcome->action))
+        if (!failed || named || mw_action_rank(action) <= mw_action_rank(outcome->action))
             continue;
         outcome->action = action;
         outcome->by = mw_arena_printf(deciding->arena, "failure.%s", mw_failure_name(i));
@@ -169,7 +158,7 @@ static const struct outcome *outermost(const struct deciding *deciding, bool str
         const struct outcome *one = &deciding->outcomes[i];
         if (one->removed)
             continue;
-        int difference = found ? strictness(one->action) - strictness(found->action) : 0;
+        int difference = found ? mw_action_rank(one->action) - mw_action_rank(found->action) : 0;
         if (!found || (strictest ? difference > 0 : difference < 0))
             found = one;
     }
@@ -203,7 +192,8 @@ static void settle(struct deciding *deciding)
     const struct outcome *strictest = outermost(deciding, true);
     decision->action = outcome->action;
     /* A milder setting for several recipients is never silent. */
-    if (decision->action == MW_ACTION_ACCEPT && strictest->action > MW_ACTION_TAG)
+    if (decision->action == MW_ACTION_ACCEPT &&
+        mw_action_rank(strictest->action) > mw_action_rank(MW_ACTION_TAG))
         decision->action = MW_ACTION_TAG;
     decision->by = outcome->by;
     struct mw_words words = {deciding->facts->report, deciding->message.failures, outcome->action,

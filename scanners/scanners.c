@@ -310,11 +310,3 @@ struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct m
     finding->path = part->path;
     return finding;
 }
-
-enum mw_severity mw_severity_from_name(const char *name, enum mw_severity fallback)
-{
-    for (unsigned s = MW_INFO; name && s <= MW_SEVERITY_MALICIOUS; s++)
-        if (strcasecmp(name, mw_severity_name((enum mw_severity)s)) == 0)
-            return (enum mw_severity)s;
-    return fallback;
-}

@@ -56,9 +56,6 @@ struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct m
                                    const char *scanner, const char *name,
                                    enum mw_severity severity);
 
-/* "info", "suspicious", "malicious" to the severity; fallback for anything else. */
-enum mw_severity mw_severity_from_name(const char *name, enum mw_severity fallback);
-
 extern const struct mw_scanner mw_scanner_type, mw_scanner_fuzzy, mw_scanner_exec;
 extern const struct mw_scanner mw_scanner_yara, mw_scanner_pe; /* when built with YARA */
 extern const struct mw_scanner mw_scanner_clamav;              /* when built with ClamAV */

@@ -126,9 +126,9 @@ int mw_query_last_events(struct mw_query *query, struct mw_arena *arena, size_t 
 
 struct mw_query_counts {
     uint64_t messages, attachments, events, keys;
-    uint64_t verdicts[MW_UNSCANNED + 1]; /* by enum mw_verdict */
-    uint64_t memory_used, memory_max;    /* bytes; max 0: no bound */
-    char version[32];                    /* of Redis */
+    uint64_t verdicts[MW_VERDICTS];   /* by enum mw_verdict */
+    uint64_t memory_used, memory_max; /* bytes; max 0: no bound */
+    char version[32];                 /* of Redis */
 };
 int mw_query_counts(struct mw_query *query, struct mw_query_counts *counts, struct mw_error *error);
 

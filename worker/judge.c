@@ -25,24 +25,6 @@ static const char *behind(struct mw_arena *arena, const char *text, char mark)
     return copy;
 }
 
-static enum mw_verdict of_severity(enum mw_severity severity)
-{
-    return severity == MW_SEVERITY_MALICIOUS    ? MW_MALICIOUS
-           : severity == MW_SEVERITY_SUSPICIOUS ? MW_SUSPICIOUS
-                                                : MW_CLEAN;
-}
-
-static enum mw_verdict worst(const struct mw_findings *findings)
-{
-    enum mw_verdict verdict = MW_CLEAN;
-    for (size_t i = 0; i < findings->count; i++) {
-        enum mw_verdict one = of_severity(findings->items[i].severity);
-        if (one > verdict)
-            verdict = one;
-    }
-    return verdict;
-}
-
 static void not_scanned(struct judgement *judgement, const char *place, const char *why)
 {
     struct mw_report *report = judgement->report;
@@ -107,7 +89,7 @@ static void judge_attachment(struct judgement *judgement, struct mw_attachment *
                                     .findings = &file->findings};
     part.known = known;
     run(judgement, &part, &result);
-    file->verdict = worst(&file->findings);
+    file->verdict = mw_verdict_of_findings(&file->findings);
     /* What no scanner that knows malware has looked at is not clean. */
     if (!result.unscanned && !result.judged && !judgement->without)
         result.unscanned = "no scanner looks at such parts";
@@ -150,20 +132,14 @@ static void judge_texts(struct judgement *judgement)
 
 static enum mw_verdict sum_up(const struct mw_report *report)
 {
-    enum mw_verdict verdict = worst(&report->findings);
-    bool unscanned = report->unscanned.count > 0;
-    for (size_t i = 0; i < report->attachments.count; i++) {
-        enum mw_verdict one = report->attachments.items[i].verdict;
-        if (one != MW_UNSCANNED && one > verdict)
-            verdict = one;
-    }
+    enum mw_verdict verdict = mw_verdict_of_findings(&report->findings);
+    for (size_t i = 0; i < report->attachments.count; i++)
+        verdict = mw_verdict_worse(verdict, report->attachments.items[i].verdict);
     for (size_t i = 0; i < report->errors.count; i++) {
-        enum mw_verdict one =
-            of_severity(mw_problem_row_of(report->errors.items[i].name)->severity);
-        if (one > verdict)
-            verdict = one;
+        const struct mw_problem_row *row = mw_problem_row_of(report->errors.items[i].name);
+        verdict = mw_verdict_worse(verdict, mw_verdict_of_severity(row->severity));
     }
-    return verdict == MW_CLEAN && unscanned ? MW_UNSCANNED : verdict;
+    return mw_verdict_worse(verdict, report->unscanned.count > 0 ? MW_UNSCANNED : MW_CLEAN);
 }
 
 /* What parsing could not show was not scanned: each kind of problem is told once. */

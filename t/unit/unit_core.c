@@ -6,6 +6,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/memfile.h"
+#include "core/names.h"
 #include "core/report.h"
 #include "core/utf8.h"
 #include "t/unit/tap.h"
@@ -80,6 +81,39 @@ static void test_memfiles(void)
            "one above the bound is refused");
     mw_memfile_free(copy);
     mw_memfile_free(file);
+}
+
+static void test_verdicts(void)
+{
+    static const enum mw_verdict rising[] = {MW_CLEAN, MW_UNSCANNED, MW_SUSPICIOUS, MW_MALICIOUS};
+    static const enum mw_action stricter[] = {MW_ACTION_ACCEPT,     MW_ACTION_TAG,
+                                              MW_ACTION_QUARANTINE, MW_ACTION_DISCARD,
+                                              MW_ACTION_TEMPFAIL,   MW_ACTION_REJECT};
+    struct mw_error error = {0};
+    for (unsigned i = 0; i < MW_VERDICTS; i++) {
+        const char *name = mw_verdict_name(rising[i]);
+        tap_ok(mw_verdict_from_name(name, MW_CLEAN) == rising[i], "%s is read by its name", name);
+        for (unsigned j = 0; j < MW_VERDICTS; j++)
+            tap_ok(mw_verdict_worse(rising[i], rising[j]) == rising[i > j ? i : j],
+                   "of %s and %s the worse is taken", name, mw_verdict_name(rising[j]));
+    }
+    for (unsigned i = 1; i < sizeof stricter / sizeof *stricter; i++)
+        tap_ok(mw_action_rank(stricter[i]) > mw_action_rank(stricter[i - 1]),
+               "%s is stricter than %s", mw_action_name(stricter[i]),
+               mw_action_name(stricter[i - 1]));
+    for (unsigned i = 0; i < MW_SEVERITIES; i++)
+        tap_ok(mw_severity_from_name(mw_severity_name(i), MW_SEVERITIES) == i,
+               "%s is read by its name", mw_severity_name(i));
+    tap_ok(mw_severity_from_name("Malicious", MW_INFO) == MW_SEVERITY_MALICIOUS,
+           "names are read without regard to case");
+    tap_ok(mw_verdict_from_name("fine", MW_UNSCANNED) == MW_UNSCANNED &&
+               mw_verdict_from_name(NULL, MW_UNSCANNED) == MW_UNSCANNED,
+           "what has no such name is the fallback");
+    tap_ok(mw_names_choose(mw_action_names, MW_ACTION_TAG, "tag", &error) == MW_ACTION_TAG &&
+               mw_names_choose(mw_action_names, MW_ACTION_TAG, "accept", &error) == MW_ERR_INPUT,
+           "a choice may begin behind the first names");
+    tap_is(error.text, "'accept' is none of tag, quarantine, tempfail, reject, discard",
+           "... and the error says what there is");
 }
 
 static void test_report_problems(void)
@@ -180,6 +214,7 @@ int main(void)
     test_ids();
     test_utf8();
     test_memfiles();
+    test_verdicts();
     test_report_problems();
     test_json();
     test_log();
