@@ -305,7 +305,8 @@ static bool unpack_piece(struct mw_config_source *source, struct mw_bytes *rest)
     uint64_t line = mw_bytes_get_little(rest->data, NUMBER);
     uint64_t name = mw_bytes_get_little(rest->data + NUMBER, NUMBER);
     uint64_t size = mw_bytes_get_little(rest->data + 2 * (size_t)NUMBER, NUMBER);
-    if (line == 0 || name == 0 || name > rest->size - HEAD || size > rest->size - HEAD - name)
+    if (line == 0 || line > MW_SOURCE_SIZE || name == 0 || name > rest->size - HEAD ||
+        size > rest->size - HEAD - name)
         return false;
     const unsigned char *data = rest->data + HEAD;
     struct cursor cursor = {

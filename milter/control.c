@@ -1,18 +1,20 @@
 /* control: questions and answers. */
 #include "milter/control.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "core/clock.h"
 #include "milter/wake.h"
 
-enum { ASKERS = 16, PATIENCE_S = 5 };
+/* What an asker has for its whole question, and for taking the whole answer. */
+enum { ASKERS = 16, PATIENCE_MS = 5000 };
 
 static const char *const commands[] = {"status", "stats", "reload"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -80,7 +82,7 @@ static json_t *status(struct mw_daemon *daemon)
     mw_memory_look(daemon->memory, add_filters, filters);
     return json_pack("{s:b, s:s, s:I, s:I, s:s?, s:o, s:o, s:I, s:o, s:o, s:o}", "ok", true,
                      "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(), "uptime",
-                     (json_int_t)(time(NULL) - daemon->started_s), "configuration",
+                     (json_int_t)((mw_clock_ms() - daemon->started_ms) / 1000), "configuration",
                      daemon->config_path, "connections", number(&counters->connections_open),
                      "messages", number(&counters->messages_open), "held_bytes",
                      (json_int_t)atomic_load(&daemon->admission.held), "workers",
@@ -146,28 +148,61 @@ struct asker {
     int fd;
 };
 
+/* Whether the socket is ready for events before the deadline. */
+static bool is_ready(int fd, short events, int64_t deadline)
+{
+    struct pollfd ready = {.fd = fd, .events = events};
+    for (;;) {
+        int64_t left = deadline - mw_clock_ms();
+        int count = left > 0 ? poll(&ready, 1, (int)left) : 0;
+        if (count >= 0 || errno != EINTR)
+            return count > 0;
+    }
+}
+
+/* A line, or all there is until the asker sends no more: how many bytes. One deadline for all
+ * of it: an asker who sends a byte now and then takes no place for long. */
+static size_t read_question(int fd, char *line, size_t room)
+{
+    int64_t deadline = mw_clock_ms() + PATIENCE_MS;
+    size_t got = 0;
+    while (got < room && !memchr(line, '\n', got) && is_ready(fd, POLLIN, deadline)) {
+        ssize_t n = recv(fd, line + got, room - got, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            break;
+        got += n > 0 ? (size_t)n : 0;
+    }
+    return got;
+}
+
+static void send_answer(int fd, const char *text, size_t size)
+{
+    int64_t deadline = mw_clock_ms() + PATIENCE_MS;
+    while (size > 0 && is_ready(fd, POLLOUT, deadline)) {
+        ssize_t n = send(fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return;
+        text += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+    }
+}
+
 static void answer(struct asker *asker)
 {
     char line[MW_CONTROL_LINE] = "";
-    size_t got = 0;
-    ssize_t n = 1;
-    while (got < sizeof line && !memchr(line, '\n', got) &&
-           (n = recv(asker->fd, line + got, sizeof line - got, 0)) > 0)
-        got += (size_t)n;
+    size_t got = read_question(asker->fd, line, sizeof line);
     const char *end = memchr(line, '\n', got);
     struct mw_bytes question = {(const unsigned char *)line, end ? (size_t)(end - line) : got};
     char *text = mw_control_answer(asker->control->daemon, question);
-    send(asker->fd, text, strlen(text), MSG_NOSIGNAL | MSG_MORE);
-    send(asker->fd, "\n", 1, MSG_NOSIGNAL);
+    size_t size = strlen(text);
+    text[size] = '\n'; /* in the place of its NUL */
+    send_answer(asker->fd, text, size + 1);
     free(text);
 }
 
 static void *serve(void *argument)
 {
     struct asker *asker = argument;
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    setsockopt(asker->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(asker->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (mw_daemon_enter(asker->control->daemon)) {
         answer(asker);
         mw_daemon_leave(asker->control->daemon);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "milter/check.h"
 #include "milter/gauges.h"
 #include "worker/setup.h"
@@ -59,6 +60,7 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
     daemon->config_path = config_path;
     daemon->log = log;
     daemon->started_s = time(NULL);
+    daemon->started_ms = mw_clock_ms();
     pthread_mutex_init(&daemon->lock, NULL);
     pthread_mutex_init(&daemon->reading, NULL);
     daemon->snapshot = mw_snapshot_new(config, error);

@@ -27,6 +27,7 @@ struct mw_daemon {
     atomic_uint users;       /* messages, questions, reloads under way */
     atomic_bool closing;     /* there may be no more of them */
     int64_t started_s;       /* since 1970 */
+    int64_t started_ms;      /* of mw_clock_ms */
     pthread_mutex_t lock;    /* guards snapshot */
     pthread_mutex_t reading; /* one reload at a time */
     struct mw_snapshot *snapshot;

@@ -10,12 +10,69 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One who reads metrics needs one connection; nobody may take all descriptors. */
-enum { CONNECTIONS = 8, IDLE_SECONDS = 10 };
+/*
+ * One who reads metrics needs one connection; nobody may take all descriptors. Before all
+ * places are taken the oldest connection is hung up on, so that those who connect and say
+ * nothing, or say it byte by byte, keep nobody waiting.
+ */
+enum { CONNECTIONS = 32, SPARE = 8, BACKLOG = 128, IDLE_SECONDS = 10 };
+
+/* A connection, in the order they came. Only libmicrohttpd's one thread knows them. */
+struct link {
+    struct link *before, *next;
+    int fd; /* -1: was hung up on */
+};
 
 struct mw_metrics_http {
     struct MHD_Daemon *daemon;
+    struct link all; /* the head: next is the oldest */
+    unsigned open;
 };
+
+static void hang_up_on_oldest(struct mw_metrics_http *http)
+{
+    struct link *oldest = http->all.next;
+    while (oldest->fd < 0)
+        oldest = oldest->next;
+    shutdown(oldest->fd, SHUT_RDWR);
+    oldest->fd = -1;
+    http->open--;
+}
+
+static void begin(struct mw_metrics_http *http, struct MHD_Connection *connection, void **place)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct link *link = calloc(1, sizeof *link);
+    if (!link || !info) {
+        free(link);
+        return;
+    }
+    *link = (struct link){http->all.before, &http->all, info->connect_fd};
+    link->before->next = http->all.before = link;
+    *place = link;
+    if (++http->open > CONNECTIONS - SPARE)
+        hang_up_on_oldest(http);
+}
+
+static void end(struct mw_metrics_http *http, struct link *link)
+{
+    if (!link)
+        return;
+    link->before->next = link->next;
+    link->next->before = link->before;
+    http->open -= link->fd >= 0;
+    free(link);
+}
+
+static void note_connection(void *user, struct MHD_Connection *connection, void **place,
+                            enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        begin(user, connection, place);
+    else
+        end(user, *place);
+}
 
 static enum MHD_Result give(struct MHD_Connection *connection, unsigned status, char *text,
                             const char *type)
@@ -98,7 +155,7 @@ static int listen_on(const char *address, struct mw_error *error)
     int descriptor = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor < 0 || setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
         bind(descriptor, where->ai_addr, where->ai_addrlen) != 0 ||
-        listen(descriptor, CONNECTIONS) != 0) {
+        listen(descriptor, BACKLOG) != 0) {
         mw_fail_errno(error, "metrics.listen: cannot listen on %s", address);
         if (descriptor >= 0)
             close(descriptor);
@@ -115,11 +172,14 @@ struct mw_metrics_http *mw_metrics_http_start(struct mw_metrics *metrics, const 
     if (descriptor < 0)
         return NULL;
     struct mw_metrics_http *http = calloc(1, sizeof *http);
-    if (http)
+    if (http) {
+        http->all.before = http->all.next = &http->all;
         http->daemon = MHD_start_daemon(
             MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL, 0, NULL, NULL, answer, metrics,
             MHD_OPTION_LISTEN_SOCKET, descriptor, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
-            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_END);
+            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_NOTIFY_CONNECTION,
+            note_connection, http, MHD_OPTION_END);
+    }
     if (http && http->daemon)
         return http;
     mw_fail_errno(error, "metrics.listen: cannot start the listener on %s", address);

@@ -168,15 +168,19 @@ void mw_store_give_tools(struct mw_store *store, struct mw_store_tools *tools)
 
 /* --- what is told ------------------------------------------------------------------------- */
 
+/* A log may be slow: it is never told with the lock held, for which messages wait. */
 void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *user)
 {
+    char text[sizeof store->untold];
     pthread_mutex_lock(&store->lock);
     store->notice = notice;
     store->notice_user = user;
-    if (notice && store->untold[0])
-        notice(user, store->untold_level, store->untold);
+    enum mw_log_level level = store->untold_level;
+    memcpy(text, store->untold, sizeof text);
     store->untold[0] = '\0';
     pthread_mutex_unlock(&store->lock);
+    if (notice && text[0])
+        notice(user, level, text);
 }
 
 /* With the lock held: more than one thing may happen before there is a notice. */
@@ -194,12 +198,14 @@ void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     pthread_mutex_lock(&store->lock);
-    if (store->notice)
-        store->notice(store->notice_user, level, text);
-    else
+    mw_store_notice *notice = store->notice;
+    void *user = store->notice_user;
+    if (!notice)
         add_untold(store, text);
     store->untold_level = level;
     pthread_mutex_unlock(&store->lock);
+    if (notice)
+        notice(user, level, text);
 }
 
 /* What opening the spool's files, or reading them, has found. */
@@ -263,7 +269,7 @@ void mw_store_came_back(struct mw_store *store)
     struct mw_spool_state spool = {0};
     pthread_mutex_lock(&store->lock);
     bool first = !store->up;
-    int64_t away = (int64_t)time(NULL) - store->since;
+    int64_t away = (mw_clock_ms() - store->since_ms) / 1000;
     if (first)
         turn_to(store, true, MW_REDIS_FINE);
     store->why[0] = '\0';

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/resolve.h"
 
 enum { HOST_SIZE = 256, PIECES = 256 };
 
@@ -244,10 +245,10 @@ static int connect_tcp(struct mw_transport *transport, const char *address, cons
                        const char *port, int64_t deadline, struct mw_error *error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    int result = getaddrinfo(host, port, &hints, &found);
+    struct mw_error why = {0};
+    int result = mw_resolve(host, port, &hints, deadline, &found, &why);
     if (result != 0)
-        return mw_fail(error, MW_ERR_SYSTEM, "cannot find the host of %s: %s", address,
-                       gai_strerror(result));
+        return mw_fail(error, result, "cannot find the host of %s: %s", address, why.text);
     for (struct addrinfo *one = found; one; one = one->ai_next) {
         result = connect_to(transport, address, one->ai_addr, one->ai_addrlen, deadline, error);
         if (result == 0)

@@ -182,6 +182,19 @@ for my $question ("nonsense\n", "{}\n", "[1]\n", "\n", '{"command": "dance"}' . 
     ok($answer && !decode_json($answer)->{ok}, "the question '$shown' is answered with what can be asked");
 }
 
+# Askers who say their question a byte at a time, for as long as they are let.
+{
+    my @slow = map { IO::Socket::UNIX->new(Peer => $daemon->{control}) or die $! } 1 .. 16;
+    local $SIG{PIPE} = 'IGNORE';
+    my $asked = wait_until(30, sub {
+        syswrite $_, q{ } for @slow;
+        my ($answer, $code) = run(q{}, $mailwitness, 'status', '--socket', $daemon->{control});
+        return $code == 0;
+    });
+    ok($asked, 'those who ask a byte at a time have one deadline, and others their turn');
+    close $_ for @slow;
+}
+
 # --- the end ----------------------------------------------------------------------------------
 kill 'STOP', leaves($daemon->{pid});
 $link->envelope;

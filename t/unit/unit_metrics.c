@@ -167,6 +167,47 @@ static void test_http(struct mw_metrics *metrics)
            "nothing can be written");
 }
 
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(descriptor, (struct sockaddr *)&address, sizeof address) != 0)
+        printf("# no connection\n");
+    return descriptor;
+}
+
+/* What they do not say for ten seconds would end them. */
+static void test_idle(struct mw_metrics *metrics)
+{
+    enum { IDLE = 100, PATIENCE_S = 30 };
+    int idle[IDLE];
+    char answer[65536];
+    struct mw_error error = {0};
+    uint16_t port = free_port();
+    snprintf(answer, sizeof answer, "127.0.0.1:%u", port);
+    mw_metrics_listen(metrics, answer, &error);
+    for (size_t i = 0; i < IDLE; i++) {
+        idle[i] = connect_to(port);
+        send(idle[i], "G", 1, MSG_NOSIGNAL);
+    }
+    alarm(PATIENCE_S);
+    tap_ok(ask(port, "GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer) &&
+               strstr(answer, " 200 "),
+           "%d connections that say next to nothing keep nobody waiting", IDLE);
+    alarm(0);
+    tap_ok(recv(idle[0], answer, sizeof answer, 0) <= 0, "... the oldest of them was hung up on");
+    tap_ok(recv(idle[IDLE - 1], answer, sizeof answer, MSG_DONTWAIT) < 0,
+           "... the newest one was not");
+    for (size_t i = 0; i < IDLE; i++)
+        close(idle[i]);
+    for (unsigned i = 0; i < IDLE; i++)
+        if (!ask(port, "GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer))
+            printf("# no answer to %u\n", i);
+    tap_ok(ask(port, "GET /metrics HTTP/1.0\r\n\r\n", answer, sizeof answer),
+           "... and when all have gone it is as before");
+}
+
 int main(void)
 {
     struct mw_metrics *metrics = mw_metrics_new();
@@ -174,6 +215,9 @@ int main(void)
     test_conditions(metrics);
     test_source(metrics);
     test_http(metrics);
+    mw_metrics_free(metrics);
+    metrics = mw_metrics_new();
+    test_idle(metrics);
     mw_metrics_free(metrics);
     return tap_done();
 }
