@@ -23,11 +23,6 @@ int mw_filter_fail(struct mw_error *error, const char *path, const char *what)
     return mw_fail_errno(error, "cannot %s %s", what, path);
 }
 
-static uint64_t layer_size(const struct mw_bloom_layer *layer)
-{
-    return (layer->shape.blocks * MW_BLOOM_BLOCK_SIZE + 4095) / 4096 * 4096;
-}
-
 static int write_header(int fd, const struct mw_bloom_header *header)
 {
     unsigned char copy[MW_BLOOM_COPY_SIZE];
@@ -42,7 +37,8 @@ static int write_header(int fd, const struct mw_bloom_header *header)
 static int first_header(struct mw_bloom_header *header, uint64_t capacity, double fp_rate,
                         struct mw_error *error)
 {
-    *header = (struct mw_bloom_header){.generation = 2,
+    *header = (struct mw_bloom_header){.version = MW_BLOOM_VERSION,
+                                       .generation = 2,
                                        .capacity = capacity,
                                        .fp_rate = fp_rate,
                                        .created = (uint64_t)time(NULL),
@@ -53,8 +49,11 @@ static int first_header(struct mw_bloom_header *header, uint64_t capacity, doubl
     if (!(fp_rate >= 1e-8 && fp_rate <= 0.5))
         return mw_fail(error, MW_ERR_INPUT,
                        "a filter's false-positive rate must be from 1e-8 to 0.5, not %g", fp_rate);
-    return mw_bloom_shape_for(&header->layer[0].shape, capacity, mw_bloom_layer_rate(fp_rate, 0),
-                              error);
+    if (mw_bloom_shape_for(&header->layer[0].shape, capacity, mw_bloom_layer_rate(fp_rate, 0),
+                           error) != 0)
+        return error->code;
+    header->layer[0].sums = MW_BLOOM_DATA_AT + mw_bloom_layer_size(&header->layer[0].shape);
+    return 0;
 }
 
 /* Tells why no file can be made at path, and what to do. */
@@ -84,7 +83,7 @@ static int fail_create(struct mw_error *error, const char *path)
 /* Puts a whole new filter into fd. */
 static int fill_new(int fd, struct mw_bloom_header *header)
 {
-    uint64_t size = MW_BLOOM_DATA_AT + layer_size(&header->layer[0]);
+    uint64_t size = mw_bloom_header_end(header);
     /* Space is reserved now: a write to a mapping that finds the disk full kills. */
     errno = posix_fallocate(fd, 0, (off_t)size);
     if (errno != 0 || fchmod(fd, 0640) != 0 || write_header(fd, header) != 0)
@@ -128,43 +127,65 @@ int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct
     return result == 0 ? 0 : error->code;
 }
 
-static int map_region(struct mw_filter *filter, unsigned index, uint64_t offset, uint64_t size,
-                      struct mw_error *error)
+static void *map_region(struct mw_filter *filter, uint64_t offset, uint64_t size,
+                        struct mw_error *error)
 {
     int protection = PROT_READ | (filter->access == MW_FILTER_WRITE ? PROT_WRITE : 0);
     void *map = mmap(NULL, (size_t)size, protection, MAP_SHARED, filter->fd, (off_t)offset);
-    if (map == MAP_FAILED)
-        return mw_fail_errno(error, "cannot map %s", filter->path);
+    if (map == MAP_FAILED) {
+        mw_fail_errno(error, "cannot map %s", filter->path);
+        return NULL;
+    }
     madvise(map, (size_t)size, MADV_RANDOM);
-    filter->map[index] = map;
-    filter->map_size[index] = (size_t)size;
-    return 0;
+    return map;
+}
+
+int mw_filter_map_sums(struct mw_filter *filter, unsigned layer, struct mw_error *error)
+{
+    const struct mw_bloom_layer *at = &filter->header.layer[layer];
+    filter->sum_size[layer] = (size_t)mw_bloom_sums_size(&at->shape);
+    filter->sum_map[layer] = map_region(filter, at->sums, filter->sum_size[layer], error);
+    filter->sum_words[layer] = filter->sum_map[layer];
+    return filter->sum_map[layer] ? 0 : MW_ERR_SYSTEM;
 }
 
 static int map_layer(struct mw_filter *filter, unsigned layer, struct mw_error *error)
 {
     const struct mw_bloom_layer *at = &filter->header.layer[layer];
-    if (map_region(filter, layer, at->offset, layer_size(at), error) != 0)
-        return error->code;
+    filter->map_size[layer] = (size_t)mw_bloom_layer_size(&at->shape);
+    filter->map[layer] = map_region(filter, at->offset, filter->map_size[layer], error);
     filter->words[layer] = (void *)filter->map[layer];
-    return 0;
+    if (!filter->map[layer])
+        return MW_ERR_SYSTEM;
+    return at->sums > 0 ? mw_filter_map_sums(filter, layer, error) : 0;
 }
 
-/* Reserves room for a layer and appends it to header. */
-static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header,
-                        struct mw_error *error)
+static void unmap_layer(struct mw_filter *filter, unsigned layer)
 {
-    unsigned index = header->layers;
-    const struct mw_bloom_layer *last = &header->layer[index - 1];
-    struct mw_bloom_layer *next = &header->layer[index];
-    if (mw_bloom_shape_for(&next->shape, last->shape.capacity * GROWTH,
-                           mw_bloom_layer_rate(header->fp_rate, index), error) != 0)
-        return error->code;
-    next->offset = last->offset + layer_size(last);
-    int reserved = posix_fallocate(filter->fd, (off_t)next->offset, (off_t)layer_size(next));
+    if (filter->map[layer])
+        munmap(filter->map[layer], filter->map_size[layer]);
+    if (filter->sum_map[layer])
+        munmap(filter->sum_map[layer], filter->sum_size[layer]);
+    filter->map[layer] = NULL;
+    filter->sum_map[layer] = NULL;
+    filter->sum_words[layer] = NULL;
+}
+
+/* Reserves room for a layer and its checksums, and appends it to header. */
+static int reserve_layer(struct mw_filter *filter, struct mw_bloom_header *header,
+                         const struct mw_bloom_shape *shape, struct mw_error *error)
+{
+    struct mw_bloom_layer *next = &header->layer[header->layers];
+    uint64_t end = mw_bloom_header_end(header), size = mw_bloom_layer_size(shape);
+    *next = (struct mw_bloom_layer){.offset = end, .shape = *shape};
+    if (header->version > 1) {
+        next->sums = end + size;
+        size += mw_bloom_sums_size(shape);
+    }
+    int reserved = posix_fallocate(filter->fd, (off_t)end, (off_t)size);
     if (reserved != 0) {
         /* What could be reserved of it goes back. */
-        if (ftruncate(filter->fd, (off_t)next->offset) != 0)
+        if (ftruncate(filter->fd, (off_t)end) != 0)
             reserved = errno;
         errno = reserved;
         return mw_filter_fail(error, filter->path, "grow");
@@ -177,28 +198,53 @@ static int append_layer(struct mw_filter *filter, struct mw_bloom_header *header
     return 0;
 }
 
-int mw_filter_grow(struct mw_filter *filter, struct mw_error *error)
+int mw_filter_append(struct mw_filter *filter, const struct mw_bloom_shape *shape,
+                     struct mw_error *error)
 {
     struct mw_bloom_header header = filter->header;
     if (header.layers >= MW_BLOOM_LAYERS)
-        return mw_fail(error, MW_ERR_LIMIT, "%s cannot grow further: rebuild it larger",
-                       filter->path);
-    if (append_layer(filter, &header, error) != 0)
+        return mw_fail(error, MW_ERR_LIMIT, "%s cannot have more than %d layers: rebuild it larger",
+                       filter->path, MW_BLOOM_LAYERS);
+    if (reserve_layer(filter, &header, shape, error) != 0)
         return error->code;
     unsigned index = header.layers - 1;
     /* Readers take what is below layers as it is: only the new entry is written. */
     filter->header.layer[index] = header.layer[index];
-    if (map_layer(filter, index, error) != 0)
+    if (map_layer(filter, index, error) != 0) {
+        unmap_layer(filter, index);
         return error->code;
+    }
     if (write_header(filter->fd, &header) != 0) {
         mw_filter_fail(error, filter->path, "grow");
-        munmap(filter->map[index], filter->map_size[index]);
-        filter->map[index] = NULL;
+        unmap_layer(filter, index);
         return error->code;
     }
     filter->header.generation = header.generation;
     filter->header.layers = header.layers;
+    if (mw_sums_add_layer(filter, index, error) != 0)
+        return error->code;
     atomic_store_explicit(&filter->layers, header.layers, memory_order_release);
+    return 0;
+}
+
+int mw_filter_grow(struct mw_filter *filter, struct mw_error *error)
+{
+    struct mw_bloom_shape shape;
+    const struct mw_bloom_header *header = &filter->header;
+    const struct mw_bloom_layer *last = &header->layer[header->layers - 1];
+    if (mw_bloom_shape_for(&shape, last->shape.capacity * GROWTH,
+                           mw_bloom_layer_rate(header->fp_rate, header->layers), error) != 0)
+        return error->code;
+    return mw_filter_append(filter, &shape, error);
+}
+
+int mw_filter_write_headers(struct mw_filter *filter, const char *what, struct mw_error *error)
+{
+    for (int copy = 0; copy < 2; copy++) {
+        filter->header.generation++;
+        if (write_header(filter->fd, &filter->header) != 0)
+            return mw_filter_fail(error, filter->path, what);
+    }
     return 0;
 }
 
@@ -248,7 +294,9 @@ static void flush_once(struct mw_filter *filter)
     filter->syncing = true;
     pthread_mutex_unlock(&filter->sync_lock);
     atomic_store_explicit(&filter->dirty, false, memory_order_release);
+    mw_sums_before_flush(filter);
     int result = fdatasync(filter->fd) == 0 ? 0 : errno;
+    mw_sums_after_flush(filter, result == 0);
     pthread_mutex_lock(&filter->sync_lock);
     filter->sync_error = result;
     if (result == 0) {
@@ -295,6 +343,7 @@ int mw_filter_sync(struct mw_filter *filter, struct mw_error *error)
 
 static void *run_flusher(void *argument)
 {
+    enum { PAGES_A_TURN = 4096 };
     struct mw_filter *filter = argument;
     pthread_mutex_lock(&filter->sync_lock);
     while (!filter->ending) {
@@ -309,6 +358,9 @@ static void *run_flusher(void *argument)
         pthread_cond_timedwait(&filter->end, &filter->sync_lock, &until);
         if (atomic_load(&filter->dirty) && !filter->syncing)
             flush_once(filter);
+        pthread_mutex_unlock(&filter->sync_lock);
+        mw_sums_look(filter, PAGES_A_TURN);
+        pthread_mutex_lock(&filter->sync_lock);
     }
     pthread_mutex_unlock(&filter->sync_lock);
     return NULL;
@@ -343,25 +395,34 @@ static int take_lock(const struct mw_filter *filter, struct mw_error *error)
     return mw_fail_errno(error, "cannot lock %s", filter->path);
 }
 
+/* A full disk is no reason to do without the filter. */
+static int start_sums(struct mw_filter *filter, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    if (mw_sums_start(filter, &why) == 0 || why.code == MW_ERR_LIMIT)
+        return 0;
+    if (error)
+        *error = why;
+    return why.code;
+}
+
 static int start(struct mw_filter *filter, struct mw_error *error)
 {
     for (unsigned i = 0; i < filter->header.layers; i++)
         if (map_layer(filter, i, error) != 0)
             return error->code;
-    if (map_region(filter, HEAD, 0, MW_BLOOM_DATA_AT, error) != 0)
-        return error->code;
+    filter->map_size[HEAD] = MW_BLOOM_DATA_AT;
+    filter->map[HEAD] = map_region(filter, 0, MW_BLOOM_DATA_AT, error);
+    if (!filter->map[HEAD])
+        return MW_ERR_SYSTEM;
     filter->counts = (void *)(filter->map[HEAD] + MW_BLOOM_COUNTS_AT);
     atomic_store(&filter->layers, filter->header.layers);
     if (filter->access != MW_FILTER_WRITE)
         return 0;
-    if (filter->damaged) {
-        filter->header.generation++;
-        if (write_header(filter->fd, &filter->header) != 0)
-            return mw_filter_fail(error, filter->path, "mend the header of");
-        filter->header.generation++;
-        if (write_header(filter->fd, &filter->header) != 0)
-            return mw_filter_fail(error, filter->path, "mend the header of");
-    }
+    if (filter->damaged && mw_filter_write_headers(filter, "mend the header of", error) != 0)
+        return error->code;
+    if (start_sums(filter, error) != 0)
+        return error->code;
     if (filter->sync_ms > 0) {
         filter->has_flusher = pthread_create(&filter->flusher, NULL, run_flusher, filter) == 0;
         if (!filter->has_flusher)
@@ -431,9 +492,12 @@ void mw_filter_close(struct mw_filter *filter)
         flush_once(filter);
         pthread_mutex_unlock(&filter->sync_lock);
     }
-    for (unsigned i = 0; i <= HEAD; i++)
-        if (filter->map[i])
-            munmap(filter->map[i], filter->map_size[i]);
+    mw_sums_end_writing(filter);
+    mw_sums_free(filter);
+    for (unsigned i = 0; i < HEAD; i++)
+        unmap_layer(filter, i);
+    if (filter->map[HEAD])
+        munmap(filter->map[HEAD], filter->map_size[HEAD]);
     if (filter->fd >= 0)
         close(filter->fd);
     for (int i = 0; i < STRIPES; i++)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <xxhash.h>
@@ -10,7 +11,7 @@
 #include "bloom/filter_private.h"
 #include "core/clock.h"
 
-enum { AHEAD = 32, RETRY_GROWTH_MS = 1000 };
+enum { AHEAD = 32, RETRY_GROWTH_MS = 1000, BLOCKS_A_PAGE = 4096 / MW_BLOOM_BLOCK_SIZE };
 
 /* One half of the hash names a value's block, the other its bits. It is passed on as it
  * is returned, in registers: halves that change places go through memory, where a load
@@ -23,11 +24,15 @@ static XXH128_hash_t hash_of(const struct mw_filter *filter, struct mw_bytes val
 __extension__ typedef unsigned __int128 wide;
 
 /* The high half of a product maps a hash evenly onto any number of blocks. */
-static mw_word *block_at(const struct mw_filter *filter, unsigned layer, XXH128_hash_t hash)
+static uint64_t block_of(const struct mw_filter *filter, unsigned layer, XXH128_hash_t hash)
 {
     uint64_t blocks = filter->header.layer[layer].shape.blocks;
-    uint64_t block = (uint64_t)(((wide)hash.high64 * blocks) >> 64);
-    return filter->words[layer] + block * MW_BLOOM_WORDS;
+    return (uint64_t)(((wide)hash.high64 * blocks) >> 64);
+}
+
+static mw_word *block_at(const struct mw_filter *filter, unsigned layer, XXH128_hash_t hash)
+{
+    return filter->words[layer] + block_of(filter, layer, hash) * MW_BLOOM_WORDS;
 }
 
 /* Where a second bit in each word is: the hash is stirred again. */
@@ -138,10 +143,13 @@ static bool set_bits(struct mw_filter *filter, XXH128_hash_t hash)
     if (is_new) {
         if (filter->sync_ms == MW_FILTER_SYNC_ALWAYS)
             atomic_fetch_add(&filter->waiting, 1);
+        uint64_t page = block_of(filter, layers - 1, hash) / BLOCKS_A_PAGE;
         mw_word *block = block_at(filter, layers - 1, hash);
+        mw_sums_lock(filter, layers - 1, page);
         set_all(block, hash.low64);
         if (filter->header.layer[layers - 1].shape.bits > 1)
             set_all(block, second(hash.low64));
+        mw_sums_unlock(filter, layers - 1, page);
         mw_filter_count_add(filter, layers - 1, 1);
     }
     pthread_mutex_unlock(stripe);
@@ -183,6 +191,8 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
     if (in_layers(filter, hash, layers))
         return wait_for_others(filter, hash, error);
     int result = grow_if_full(filter, error);
+    int begun = mw_sums_begin_writing(filter, error);
+    result = begun != 0 ? begun : result;
     *is_new = set_bits(filter, hash);
     if (!*is_new)
         return wait_for_others(filter, hash, error);
@@ -191,13 +201,33 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
     return flushed == 0 ? result : flushed;
 }
 
-static uint64_t count_bits(const struct mw_filter *filter, unsigned layer)
+/* What is in a layer: bits, and the share of values never seen that are taken for seen. */
+struct census {
+    double bits, rate;
+};
+
+/* Whether a value not added is seen in this block: each of its words must have the bits
+ * that it names, which may be any. */
+static double block_rate(const mw_word *block, uint32_t bits, uint64_t *set)
 {
-    uint64_t set = 0, words = filter->header.layer[layer].shape.blocks * MW_BLOOM_WORDS;
-    for (uint64_t i = 0; i < words; i++)
-        set += (uint64_t)__builtin_popcountll(
-            atomic_load_explicit(&filter->words[layer][i], memory_order_relaxed));
-    return set;
+    double rate = 1;
+    for (unsigned word = 0; word < MW_BLOOM_WORDS; word++) {
+        int here = __builtin_popcountll(atomic_load_explicit(&block[word], memory_order_relaxed));
+        double share = here / 64.0;
+        rate *= bits > 1 ? share * share : share;
+        *set += (uint64_t)here;
+    }
+    return rate;
+}
+
+static struct census count_layer(const struct mw_filter *filter, unsigned layer)
+{
+    const struct mw_bloom_shape *shape = &filter->header.layer[layer].shape;
+    uint64_t set = 0;
+    double rate = 0;
+    for (uint64_t i = 0; i < shape->blocks; i++)
+        rate += block_rate(filter->words[layer] + i * MW_BLOOM_WORDS, shape->bits, &set);
+    return (struct census){(double)set, rate / (double)shape->blocks};
 }
 
 /* Bits set, when values were added to a shape. */
@@ -236,12 +266,15 @@ static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool
     for (unsigned i = 0; i < info->layers; i++) {
         const struct mw_bloom_shape *shape = &filter->header.layer[i].shape;
         uint64_t values = mw_filter_count(filter, i);
-        double full = count ? (double)count_bits(filter, i) : bits_for(shape, (double)values);
-        double here = count ? values_for(shape, full) : (double)values;
+        struct census census = {bits_for(shape, (double)values), 0};
+        if (count)
+            census = count_layer(filter, i);
+        else
+            census.rate = mw_bloom_expected_rate(shape, values);
         bits += (double)shape->blocks * MW_BLOOM_BLOCK_BITS;
-        set += full;
-        estimated += here;
-        none *= 1 - mw_bloom_expected_rate(shape, whole(here));
+        set += census.bits;
+        estimated += count ? values_for(shape, census.bits) : (double)values;
+        none *= 1 - census.rate;
         info->values += values;
     }
     info->estimated = whole(estimated + 0.5);
@@ -256,7 +289,7 @@ static void describe(struct mw_filter *filter, struct mw_filter_info *info, bool
     info->flushes = mw_filter_flushes(filter);
     info->file_size = MW_BLOOM_DATA_AT;
     for (unsigned i = 0; i < info->layers; i++)
-        info->file_size += filter->map_size[i];
+        info->file_size += filter->map_size[i] + filter->sum_size[i];
 }
 
 void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info)
@@ -283,55 +316,139 @@ int mw_filter_check(const struct mw_filter *filter, uint64_t capacity, double fp
                    (unsigned long long)capacity, fp_rate);
 }
 
+static int tell_damage(struct mw_filter *filter, struct mw_error *error)
+{
+    uint64_t where = 0, pages = mw_sums_damaged(filter, &where);
+    if (pages == 0)
+        return 0;
+    return mw_fail(error, MW_ERR_FORMAT,
+                   "%s has lost bits in %llu page%s, one at byte %llu: values that were added may "
+                   "be taken for new; restore it from a copy, or make it anew with 'mailwitness "
+                   "bloom rebuild'",
+                   filter->path, (unsigned long long)pages, pages == 1 ? "" : "s",
+                   (unsigned long long)where);
+}
+
 int mw_filter_failure(struct mw_filter *filter, struct mw_error *error)
 {
     if (atomic_load_explicit(&filter->untold_failure, memory_order_relaxed) == 0)
-        return 0;
+        return tell_damage(filter, error);
     errno = atomic_exchange(&filter->untold_failure, 0);
     return errno != 0 ? mw_filter_fail(error, filter->path, "flush") : 0;
 }
 
-static int merge_layer(struct mw_filter *into, struct mw_filter *from, unsigned layer,
-                       struct mw_error *error)
+/* --- merging ---------------------------------------------------------------------------- */
+
+/* A layer to be merged. */
+struct source_layer {
+    struct mw_filter *filter;
+    unsigned layer;
+};
+
+static const struct mw_bloom_shape *shape_of(struct source_layer one)
 {
-    if (into->header.layer[layer].shape.blocks != from->header.layer[layer].shape.blocks)
-        return mw_fail(error, MW_ERR_INPUT, "layer %u of %s and %s are of different size", layer,
-                       into->path, from->path);
-    uint64_t words = into->header.layer[layer].shape.blocks * MW_BLOOM_WORDS;
-    for (uint64_t i = 0; i < words; i++) {
-        uint64_t bits = atomic_load_explicit(&from->words[layer][i], memory_order_relaxed);
-        if (bits != 0)
+    return &one.filter->header.layer[one.layer].shape;
+}
+
+/* Small layers first, so that the largest, which goes on taking values, comes last. */
+static int by_capacity(const void *a, const void *b)
+{
+    uint64_t x = shape_of(*(const struct source_layer *)a)->capacity,
+             y = shape_of(*(const struct source_layer *)b)->capacity;
+    return x < y ? -1 : x > y;
+}
+
+/* Bits that both together have set. */
+static double union_bits(const struct mw_filter *into, unsigned layer, struct source_layer one)
+{
+    uint64_t set = 0, words = shape_of(one)->blocks * MW_BLOOM_WORDS;
+    for (uint64_t i = 0; i < words; i++)
+        set += (uint64_t)__builtin_popcountll(
+            atomic_load_explicit(&into->words[layer][i], memory_order_relaxed) |
+            atomic_load_explicit(&one.filter->words[one.layer][i], memory_order_relaxed));
+    return (double)set;
+}
+
+/* Whether a layer can take another's values and still keep its rate. */
+static bool has_room(const struct mw_filter *into, unsigned layer, struct source_layer one)
+{
+    const struct mw_bloom_shape *a = &into->header.layer[layer].shape, *b = shape_of(one);
+    return a->blocks == b->blocks && a->bits == b->bits && a->capacity == b->capacity &&
+           values_for(a, union_bits(into, layer, one)) <= (double)a->capacity;
+}
+
+static void join_layer(struct mw_filter *into, unsigned layer, struct source_layer one)
+{
+    enum { PAGE_WORDS = BLOCKS_A_PAGE * MW_BLOOM_WORDS };
+    uint64_t words = shape_of(one)->blocks * MW_BLOOM_WORDS;
+    for (uint64_t start = 0; start < words; start += PAGE_WORDS) {
+        uint64_t end = words - start < PAGE_WORDS ? words : start + PAGE_WORDS;
+        mw_sums_lock(into, layer, start / PAGE_WORDS);
+        for (uint64_t i = start; i < end; i++) {
+            uint64_t bits =
+                atomic_load_explicit(&one.filter->words[one.layer][i], memory_order_relaxed);
             atomic_fetch_or_explicit(&into->words[layer][i], bits, memory_order_relaxed);
+        }
+        mw_sums_unlock(into, layer, start / PAGE_WORDS);
     }
     /* Nobody knows how many values both had: the bits tell. */
-    double estimate = values_for(&into->header.layer[layer].shape, (double)count_bits(into, layer));
-    uint64_t counted = mw_filter_count(into, layer), more = mw_filter_count(from, layer);
+    uint64_t counted = mw_filter_count(into, layer), more = mw_filter_count(one.filter, one.layer);
+    double estimate = values_for(&into->header.layer[layer].shape, count_layer(into, layer).bits);
     uint64_t both = (uint64_t)llround(estimate);
+    if (counted == 0)
+        both = more;
     if (both > counted)
         mw_filter_count_add(into, layer, both - counted < more ? both - counted : more);
+}
+
+static int take_layer(struct mw_filter *into, struct source_layer one, struct mw_error *error)
+{
+    unsigned layers = atomic_load(&into->layers), layer = 0;
+    while (layer < layers && !has_room(into, layer, one))
+        layer++;
+    if (layer == layers) {
+        pthread_mutex_lock(&into->growing);
+        int appended = mw_filter_append(into, shape_of(one), error);
+        pthread_mutex_unlock(&into->growing);
+        if (appended != 0)
+            return appended;
+    }
+    join_layer(into, layer, one);
     return 0;
 }
 
-int mw_filter_merge(struct mw_filter *into, struct mw_filter *from, struct mw_error *error)
+static int check_alike(const struct mw_filter *first, const struct mw_filter *other,
+                       struct mw_error *error)
 {
-    const struct mw_bloom_header *a = &into->header, *b = &from->header;
+    const struct mw_bloom_header *a = &first->header, *b = &other->header;
     bool same_rate = fabs(a->fp_rate - b->fp_rate) < 1e-12;
-    if (a->capacity != b->capacity || !same_rate || a->seed != b->seed)
-        return mw_fail(error, MW_ERR_INPUT, "%s and %s differ in %s: they cannot be merged",
-                       into->path, from->path,
-                       a->capacity != b->capacity ? "capacity"
-                       : same_rate                ? "seed"
-                                                  : "false-positive rate");
-    for (unsigned i = 0; i < atomic_load(&from->layers); i++) {
-        if (i >= atomic_load(&into->layers)) {
-            pthread_mutex_lock(&into->growing);
-            int grown = mw_filter_grow(into, error);
-            pthread_mutex_unlock(&into->growing);
-            if (grown != 0)
-                return grown;
-        }
-        if (merge_layer(into, from, i, error) != 0)
-            return error->code;
+    if (a->capacity == b->capacity && same_rate && a->seed == b->seed)
+        return 0;
+    return mw_fail(error, MW_ERR_INPUT, "%s and %s differ in %s: they cannot be merged",
+                   first->path, other->path,
+                   a->capacity != b->capacity ? "capacity"
+                   : same_rate                ? "seed"
+                                              : "false-positive rate");
+}
+
+int mw_filter_merge(struct mw_filter *into, struct mw_filter *const *from, size_t count,
+                    struct mw_error *error)
+{
+    struct source_layer *layers = calloc(count * MW_BLOOM_LAYERS + 1, sizeof *layers);
+    size_t all = 0;
+    int result = layers ? 0 : mw_fail_errno(error, "cannot merge into %s", into->path);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        result = check_alike(into, from[i], error);
+        for (unsigned j = 0; j < atomic_load(&from[i]->layers); j++)
+            layers[all++] = (struct source_layer){from[i], j};
     }
-    return mw_filter_sync(into, error);
+    if (result == 0)
+        result = mw_sums_begin_writing(into, error);
+    if (result == 0)
+        qsort(layers, all, sizeof *layers, by_capacity);
+    for (size_t i = 0; i < all && result == 0; i++)
+        result = take_layer(into, layers[i], error);
+    free(layers);
+    atomic_store(&into->dirty, true);
+    return result == 0 ? mw_filter_sync(into, error) : result;
 }

@@ -59,7 +59,8 @@ int mw_filter_add(struct mw_filter *filter, struct mw_bytes value, bool *is_new,
 int mw_filter_sync(struct mw_filter *filter, struct mw_error *error);
 
 /* Tells (once) that the thread that flushes failed since the last call: MW_ERR_SYSTEM or
- * MW_ERR_LIMIT. It goes on trying; nothing is lost unless the machine stops. */
+ * MW_ERR_LIMIT. It goes on trying; nothing is lost unless the machine stops. MW_ERR_FORMAT:
+ * pages were found that had lost bits. */
 int mw_filter_failure(struct mw_filter *filter, struct mw_error *error);
 
 struct mw_filter_info {
@@ -77,10 +78,22 @@ struct mw_filter_info {
                        * writing */
 };
 
-/* Counts bits: reads the whole file. */
+/* Counts bits: reads the whole file. The rate is that of these very bits. */
 void mw_filter_get_info(struct mw_filter *filter, struct mw_filter_info *info);
 
-/* The same from the counters: cheap; fill and expected_rate are what so many values
+/* What a comparison with the checksums found. */
+struct mw_filter_sums {
+    bool there;       /* false: a file of version 1, which gets them when it is next written to */
+    uint64_t pages;   /* of 4096 bytes */
+    uint64_t newer;   /* that a writer, one that was killed perhaps, has not summed up yet */
+    uint64_t damaged; /* bits were lost: values that were added may be taken for new */
+    uint64_t where;   /* in the file the first damaged page is */
+};
+
+/* Compares all pages with their checksums: reads the whole file, also beside a writer. */
+void mw_filter_verify(struct mw_filter *filter, struct mw_filter_sums *found);
+
+/* As mw_filter_get_info, from the counters: cheap; fill and expected_rate are what so many values
  * lead to, estimated is values. Any thread. */
 void mw_filter_get_counts(struct mw_filter *filter, struct mw_filter_info *info);
 
@@ -90,9 +103,12 @@ int mw_filter_check(const struct mw_filter *filter, uint64_t capacity, double fp
                     struct mw_error *error);
 
 /*
- * Adds all of from to into: both must have the same capacity, rate and seed
- * (MW_ERR_INPUT tells what differs). Layers that into lacks are added to it.
+ * Adds all that count filters know to into, which was made for the same capacity and rate
+ * (MW_ERR_INPUT tells what differs) and has nothing in it. Layers that together still keep
+ * their rate become one; others lie side by side, and their rates add up, as
+ * mw_filter_get_info tells. MW_ERR_LIMIT: there are too many layers.
  */
-int mw_filter_merge(struct mw_filter *into, struct mw_filter *from, struct mw_error *error);
+int mw_filter_merge(struct mw_filter *into, struct mw_filter *const *from, size_t count,
+                    struct mw_error *error);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "bloom/filter.h"
 #include "bloom/header.h"
+#include "bloom/sums.h"
 
 enum { STRIPES = 256 };
 
@@ -22,7 +23,11 @@ struct mw_filter {
     struct mw_bloom_header header; /* changed only under growing */
     atomic_uint layers;            /* published: those below it can be used */
     mw_word *words[MW_BLOOM_LAYERS];
-    mw_word *counts; /* in the file, as MW_BLOOM_COUNTS_AT has it: little-endian */
+    mw_word *sum_words[MW_BLOOM_LAYERS]; /* checksums of their pages; NULL: the file has none */
+    void *sum_map[MW_BLOOM_LAYERS];
+    size_t sum_size[MW_BLOOM_LAYERS];
+    struct mw_sums *sums; /* writing: what is done about them */
+    mw_word *counts;      /* in the file, as MW_BLOOM_COUNTS_AT has it: little-endian */
     unsigned char *map[MW_BLOOM_LAYERS + 1]; /* the last: header and counts */
     size_t map_size[MW_BLOOM_LAYERS + 1];
     pthread_mutex_t stripes[STRIPES]; /* one for each hash: who adds a value first */
@@ -66,6 +71,16 @@ void mw_filter_follow(struct mw_filter *filter);
 
 /* file.c: a new layer, published; with growing held. */
 int mw_filter_grow(struct mw_filter *filter, struct mw_error *error);
+
+/* file.c: maps the checksums of a layer. */
+int mw_filter_map_sums(struct mw_filter *filter, unsigned layer, struct mw_error *error);
+
+/* file.c: writes both copies of the header, each a generation newer. */
+int mw_filter_write_headers(struct mw_filter *filter, const char *what, struct mw_error *error);
+
+/* file.c: adds an empty layer of this shape, published; with growing held. */
+int mw_filter_append(struct mw_filter *filter, const struct mw_bloom_shape *shape,
+                     struct mw_error *error);
 
 /* file.c: flushes so far. */
 uint64_t mw_filter_flushes(struct mw_filter *filter);

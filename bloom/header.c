@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 static const char magic[8] = "MWBLOOM";
-enum { VERSION = 1, GENERATION_AT = 16, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
+enum { PAGE = 4096, GENERATION_AT = 16, CHECKSUM_AT = MW_BLOOM_COPY_SIZE - 8 };
 
 static void put(unsigned char **at, uint64_t value)
 {
@@ -50,7 +50,7 @@ void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *
     memset(copy, 0, MW_BLOOM_COPY_SIZE);
     memcpy(copy, magic, sizeof magic);
     unsigned char *at = copy + sizeof magic;
-    put(&at, VERSION);
+    put(&at, header->version);
     put(&at, header->generation);
     put(&at, header->seed);
     put(&at, header->capacity);
@@ -64,26 +64,82 @@ void mw_bloom_header_write(const struct mw_bloom_header *header, unsigned char *
         put(&at, layer->shape.capacity);
         put_double(&at, layer->shape.fp_rate);
         put(&at, layer->shape.bits);
+        if (header->version > 1)
+            put(&at, layer->sums);
     }
     at = copy + CHECKSUM_AT;
     put(&at, XXH3_64bits(copy, CHECKSUM_AT));
 }
 
-/* Whether the layers lie one behind the other within the file. */
-static bool layers_fit(const struct mw_bloom_header *header, uint64_t file_size)
+static uint64_t whole_pages(uint64_t bytes)
 {
-    uint64_t end = MW_BLOOM_DATA_AT;
+    return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+uint64_t mw_bloom_layer_size(const struct mw_bloom_shape *shape)
+{
+    return whole_pages(shape->blocks * MW_BLOOM_BLOCK_SIZE);
+}
+
+uint64_t mw_bloom_sums_size(const struct mw_bloom_shape *shape)
+{
+    return whole_pages(mw_bloom_layer_size(shape) / PAGE * sizeof(uint64_t));
+}
+
+struct region {
+    uint64_t start, size;
+};
+
+/* What the header names, layers and checksums; how many there are. */
+static unsigned regions_of(const struct mw_bloom_header *header, struct region *regions)
+{
+    unsigned count = 0;
     for (uint32_t i = 0; i < header->layers; i++) {
         const struct mw_bloom_layer *layer = &header->layer[i];
-        bool sane = layer->offset == end && layer->shape.blocks > 0 && layer->shape.bits >= 1 &&
-                    layer->shape.bits <= 2 && layer->shape.capacity > 0 &&
-                    layer->shape.capacity <= MW_BLOOM_MOST && end <= file_size &&
-                    layer->shape.blocks <= (file_size - end) / MW_BLOOM_BLOCK_SIZE;
-        if (!sane)
-            return false;
-        end += (layer->shape.blocks * MW_BLOOM_BLOCK_SIZE + 4095) / 4096 * 4096;
+        regions[count++] = (struct region){layer->offset, mw_bloom_layer_size(&layer->shape)};
+        if (header->version > 1)
+            regions[count++] = (struct region){layer->sums, mw_bloom_sums_size(&layer->shape)};
     }
-    return header->layers > 0 && end <= file_size;
+    return count;
+}
+
+uint64_t mw_bloom_header_end(const struct mw_bloom_header *header)
+{
+    struct region regions[2 * MW_BLOOM_LAYERS];
+    unsigned count = regions_of(header, regions);
+    uint64_t end = MW_BLOOM_DATA_AT;
+    for (unsigned i = 0; i < count; i++)
+        if (regions[i].start + regions[i].size > end)
+            end = regions[i].start + regions[i].size;
+    return end;
+}
+
+static bool shape_is_sane(const struct mw_bloom_shape *shape, uint64_t file_size)
+{
+    return shape->blocks > 0 && shape->blocks <= file_size / MW_BLOOM_BLOCK_SIZE &&
+           shape->bits >= 1 && shape->bits <= 2 && shape->capacity > 0 &&
+           shape->capacity <= MW_BLOOM_MOST;
+}
+
+/* Whether layers and checksums lie within the file, apart from each other. */
+static bool layers_fit(const struct mw_bloom_header *header, uint64_t file_size)
+{
+    struct region regions[2 * MW_BLOOM_LAYERS];
+    for (uint32_t i = 0; i < header->layers; i++)
+        if (!shape_is_sane(&header->layer[i].shape, file_size))
+            return false;
+    unsigned count = regions_of(header, regions);
+    for (unsigned i = 0; i < count; i++) {
+        const struct region *one = &regions[i];
+        if (one->start % PAGE != 0 || one->start < MW_BLOOM_DATA_AT || one->start > file_size ||
+            one->size > file_size - one->start)
+            return false;
+        for (unsigned j = 0; j < i; j++)
+            if (one->start < regions[j].start + regions[j].size &&
+                regions[j].start < one->start + one->size)
+                return false;
+    }
+    return count > 0;
 }
 
 enum copy_state { SOUND, DAMAGED, OTHER_VERSION, NO_FILTER };
@@ -96,8 +152,10 @@ static enum copy_state read_copy(struct mw_bloom_header *header, const unsigned 
     if (get(&at) != XXH3_64bits(copy, CHECKSUM_AT))
         return DAMAGED;
     at = copy + sizeof magic;
-    if (get(&at) != VERSION)
+    uint64_t version = get(&at);
+    if (version < 1 || version > MW_BLOOM_VERSION)
         return OTHER_VERSION;
+    header->version = (uint32_t)version;
     header->generation = get(&at);
     header->seed = get(&at);
     header->capacity = get(&at);
@@ -114,6 +172,7 @@ static enum copy_state read_copy(struct mw_bloom_header *header, const unsigned 
         layer->shape.capacity = get(&at);
         layer->shape.fp_rate = get_double(&at);
         layer->shape.bits = (uint32_t)get(&at);
+        layer->sums = version > 1 ? get(&at) : 0;
     }
     return SOUND;
 }
@@ -128,9 +187,9 @@ int mw_bloom_header_read(struct mw_bloom_header *header, struct mw_bytes bytes, 
             states[i] = read_copy(&copies[i], bytes.data + i * MW_BLOOM_COPY_SIZE);
     if (states[0] == OTHER_VERSION || states[1] == OTHER_VERSION)
         return mw_fail(error, MW_ERR_FORMAT,
-                       "is a filter of another version than %d: use the program that made it, "
-                       "or rebuild it",
-                       VERSION);
+                       "is a filter of a version above %d: use the program that made it, or "
+                       "rebuild it",
+                       MW_BLOOM_VERSION);
     if (states[0] == NO_FILTER && states[1] == NO_FILTER)
         return mw_fail(error, MW_ERR_FORMAT, "is no filter");
     if (states[0] != SOUND && states[1] != SOUND)

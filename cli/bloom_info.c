@@ -88,21 +88,47 @@ int mw_bloom_info_print(const char *path, bool json, struct mw_error *error)
     return 0;
 }
 
+/* Whether bits and counters, which have no checksum, fit. */
+static int verify_counts(const char *path, const struct mw_filter_info *info,
+                         struct mw_error *error)
+{
+    double off = fabs((double)info->estimated - (double)info->values);
+    if (off <= (double)info->values * 0.05 + 100)
+        return 0;
+    return mw_fail(error, MW_ERR_FORMAT,
+                   "%s: %llu values are counted, but its bits are those of %llu: restore it from a "
+                   "copy, or rebuild it",
+                   path, (unsigned long long)info->values, (unsigned long long)info->estimated);
+}
+
+static int verify_sums(const char *path, struct mw_filter *filter, struct mw_error *error)
+{
+    struct mw_filter_sums sums;
+    mw_filter_verify(filter, &sums);
+    if (sums.damaged == 0)
+        return 0;
+    return mw_fail(error, MW_ERR_FORMAT,
+                   "%s: %llu of %llu pages are not what their checksums say, the first at byte "
+                   "%llu: values that were added may be taken for new; restore it from a copy, or "
+                   "rebuild it",
+                   path, (unsigned long long)sums.damaged, (unsigned long long)sums.pages,
+                   (unsigned long long)sums.where);
+}
+
 int mw_bloom_info_verify(const char *path, struct mw_error *error)
 {
     struct mw_filter_info info = {0};
-    if (read_info(path, &info, error) != 0)
+    struct mw_filter *filter = mw_filter_open(path, MW_FILTER_READ, 0, error);
+    if (!filter)
         return error->code;
-    if (info.damaged)
-        return mw_fail(error, MW_ERR_FORMAT,
-                       "%s: one copy of the header is damaged; the next opening for writing mends "
-                       "it",
-                       path);
-    double off = fabs((double)info.estimated - (double)info.values);
-    if (off > (double)info.values * 0.05 + 100)
-        return mw_fail(error, MW_ERR_FORMAT,
-                       "%s: %llu values are counted, but its bits are those of %llu: restore it "
-                       "from a copy, or rebuild it",
-                       path, (unsigned long long)info.values, (unsigned long long)info.estimated);
-    return 0;
+    mw_filter_get_info(filter, &info);
+    int result = info.damaged ? mw_fail(error, MW_ERR_FORMAT,
+                                        "%s: one copy of the header is damaged; the next opening "
+                                        "for writing mends it",
+                                        path)
+                              : verify_sums(path, filter, error);
+    if (result == 0)
+        result = verify_counts(path, &info, error);
+    mw_filter_close(filter);
+    return result;
 }

@@ -195,32 +195,47 @@ static int rebuild(struct bloom *bloom)
 
 /* --- merging --------------------------------------------------------------------------- */
 
-static int merge_one(struct bloom *bloom, const char *path)
+/* What it costs to lay full filters side by side. */
+static void tell_rate(const struct bloom *bloom, const char *path)
+{
+    struct mw_filter_info info;
+    mw_filter_get_info(bloom->filter, &info);
+    if (info.expected_rate > info.promised_rate)
+        printf("%s: %.3g of the values never seen are taken for seen, not %.3g: rates add up when "
+               "full filters are merged; 'mailwitness bloom rebuild' keeps to it\n",
+               path, info.expected_rate, info.promised_rate);
+}
+
+static int merge_all(struct bloom *bloom, struct mw_filter **from, size_t count)
 {
     struct mw_error error = {0};
-    struct mw_filter *from = mw_filter_open(path, MW_FILTER_READ, 0, &error);
-    int result = from ? mw_filter_merge(bloom->filter, from, &error) : MW_ERR_INPUT;
-    mw_filter_close(from);
-    return result == 0 ? MW_EXIT_OK : fail(bloom, &error);
+    struct mw_filter_info info;
+    const char *out = bloom->names[0];
+    for (size_t i = 0; i < count; i++)
+        if (!(from[i] = mw_filter_open(bloom->names[i + 1], MW_FILTER_READ, 0, &error)))
+            return fail(bloom, &error);
+    mw_filter_get_counts(from[0], &info);
+    if (mw_filter_create(out, info.capacity, info.promised_rate, &error) != 0)
+        return fail(bloom, &error);
+    bloom->filter = mw_filter_open(out, MW_FILTER_WRITE, SYNC_MS, &error);
+    if (bloom->filter && mw_filter_merge(bloom->filter, from, count, &error) == 0) {
+        tell_rate(bloom, out);
+        return MW_EXIT_OK;
+    }
+    unlink(out);
+    return fail(bloom, &error);
 }
 
 static int merge(struct bloom *bloom)
 {
-    struct mw_error error = {0};
-    struct mw_filter_info info;
-    struct mw_filter *first = mw_filter_open(bloom->names[1], MW_FILTER_READ, 0, &error);
-    if (!first)
-        return fail(bloom, &error);
-    mw_filter_get_counts(first, &info);
-    mw_filter_close(first);
-    if (mw_filter_create(bloom->names[0], info.capacity, info.promised_rate, &error) != 0)
-        return fail(bloom, &error);
-    bloom->filter = mw_filter_open(bloom->names[0], MW_FILTER_WRITE, SYNC_MS, &error);
-    int status = bloom->filter ? MW_EXIT_OK : fail(bloom, &error);
-    for (int i = 1; i < bloom->count && status == MW_EXIT_OK; i++)
-        status = merge_one(bloom, bloom->names[i]);
-    if (status != MW_EXIT_OK)
-        unlink(bloom->names[0]);
+    size_t count = (size_t)bloom->count - 1;
+    struct mw_filter **from = calloc(count, sizeof *from);
+    if (!from)
+        abort();
+    int status = merge_all(bloom, from, count);
+    for (size_t i = 0; i < count; i++)
+        mw_filter_close(from[i]);
+    free(from);
     return status;
 }
 

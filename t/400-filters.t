@@ -61,6 +61,20 @@ is($status, 0, 'into one that knows what either knew');
 run(q{}, qw(bloom create --capacity 2000), "$dir/c.filter");
 ($text, $status) = run(q{}, qw(bloom merge), "$dir/no.filter", $file, "$dir/c.filter");
 ok($status == 2 && $text =~ /differ in capacity/ && !-e "$dir/no.filter", 'others do not, and nothing is left behind');
+{
+    for my $n (1, 2) {
+        run(q{}, qw(bloom create --capacity 20k), "$dir/full$n.filter");
+        run(join(q{}, map {"value$n-$_\n"} 1 .. 20_000), qw(bloom add --as text), "$dir/full$n.filter");
+    }
+    ($text, $status) = run(q{}, qw(bloom merge), "$dir/full.filter", "$dir/full1.filter", "$dir/full2.filter");
+    my ($told) = $text =~ /full[.]filter: (\S+) of the values never seen are taken for seen, not 0[.]001: rates add up/;
+    my ($answers) = run(join(q{}, map {"other$_\n"} 1 .. 200_000), qw(seen --as text --file -), '--filter', "$dir/full.filter");
+    my $wrong = 200_000 - (() = $answers =~ /never seen$/mg);
+    ok($status == 0 && $told && $told < 0.002, 'full filters merge, and what that costs is told') or diag($text);
+    cmp_ok($wrong, '<', 200_000 * 0.002, '... which is true: the rates add up');
+    ($text) = run(q{}, qw(bloom info --json), "$dir/full.filter");
+    ok(abs(decode_json($text)->{expected_rate} * 200_000 - $wrong) < 80, '... and the same as info tells') or diag("$wrong: $text");
+}
 ($text) = run(q{}, qw(bloom info --json), $file);
 my $info = decode_json($text);
 is_deeply([@{$info}{qw(values capacity layers damaged)}], [2, 1000, 1, JSON::PP::false], 'info tells what is in a filter');
@@ -142,6 +156,19 @@ SKIP: {
 }
 ($text, $status) = run(q{}, qw(bloom verify), $file);
 ok($status == 0 && $text =~ /: sound$/, 'a sound filter verifies');
+{
+    # One bit of a value's eight, in a copy.
+    my $copy = "$dir/flipped.filter";
+    open my $in, '<:raw', $file or die $!;
+    my $bytes = do { local $/; <$in> };
+    my ($at) = grep { substr($bytes, $_, 1) ne "\0" } 12_288 .. 16_383;
+    substr($bytes, $at, 1) = chr(ord(substr $bytes, $at, 1) & (ord(substr $bytes, $at, 1) - 1));
+    write_file($copy, $bytes);
+    my $known = join "\n", map { (run(q{}, qw(seen --json --filter), $copy, $_))[0] } qw(ana@example.com bob@xn--bcher-kva.example);
+    ($text, $status) = run(q{}, qw(bloom verify), $copy);
+    ok($known =~ /"seen":false/ && $status == 1, 'a flipped bit that makes a filter forget is found');
+    like($text, qr/1 of 1 pages are not what their checksums say, the first at byte 12288: .*restore it.*rebuild/, '... told with its place and the remedy');
+}
 truncate $file, 13000;
 ($text, $status) = run(q{}, qw(bloom verify), $file);
 ok($status == 1 && $text =~ /cut short/, 'one cut short does not');

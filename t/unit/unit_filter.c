@@ -2,6 +2,7 @@
  * longer: 20 million values added between kills. */
 #include <endian.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -218,11 +219,13 @@ static void live(struct blocks *blocks, unsigned life, unsigned long usec)
     waitpid(pid, NULL, 0);
 }
 
+static uint64_t damaged_pages(const char *path);
+
 static uint64_t count_lost(const struct blocks *blocks)
 {
     struct mw_error error = {0};
     struct mw_filter *filter = mw_filter_open(path_of("killed"), MW_FILTER_READ, 0, &error);
-    uint64_t lost = filter ? 0 : 1;
+    uint64_t lost = filter ? damaged_pages(path_of("killed")) : 1;
     for (uint64_t block = 0; filter && block < blocks->next && block < blocks->size; block++)
         for (uint64_t i = 0; i < blocks->counts[block]; i++)
             lost += !seen(filter, block * BLOCK + i);
@@ -259,6 +262,7 @@ static void test_killing(void)
     lost += count_lost(&blocks);
     tap_is_number((long long)lost, 0, "no acknowledged value is lost with it");
     tap_ok(!open_wrong(path_of("killed"), MW_FILTER_WRITE), "and the next writer finds it sound");
+    tap_is_number((long long)damaged_pages(path_of("killed")), 0, "... down to its checksums");
     free(blocks.counts);
 }
 
@@ -465,25 +469,251 @@ static void test_batch(void)
     mw_filter_close(filter);
 }
 
+/* Of so many values never added, the share that is taken for seen. */
+static double measured(struct mw_filter *filter, uint64_t count)
+{
+    uint64_t wrong = 0;
+    for (uint64_t i = 0; i < count; i++)
+        wrong += seen(filter, i + (uint64_t)1e12);
+    return (double)wrong / (double)count;
+}
+
+static uint64_t missing(struct mw_filter *filter, uint64_t count)
+{
+    uint64_t result = 0;
+    for (uint64_t i = 0; i < count; i++)
+        result += !seen(filter, i);
+    return result;
+}
+
+/* A filter with the values from first to last. */
+static struct mw_filter *filled(const char *name, uint64_t first, uint64_t last)
+{
+    struct mw_filter *filter = fresh(name, 10000, 0.001, 1000);
+    for (uint64_t i = first; i < last; i++)
+        add(filter, i);
+    return filter;
+}
+
 static void test_merge(void)
 {
     struct mw_error error = {0};
-    struct mw_filter *a = fresh("a", 10000, 0.001, 1000), *b = fresh("b", 10000, 0.001, 1000);
-    for (uint64_t i = 0; i < 5000; i++)
-        add(a, i);
-    for (uint64_t i = 4000; i < 25000; i++)
-        add(b, i);
-    tap_is_number(mw_filter_merge(a, b, &error), 0, "filters of one shape merge, layers and all");
-    uint64_t missing = 0;
-    for (uint64_t i = 0; i < 25000; i++)
-        missing += !seen(a, i);
-    tap_is_number((long long)missing, 0, "the result knows what either knew");
-    mw_filter_close(b);
-    b = fresh("c", 9999, 0.001, 1000);
-    tap_ok(mw_filter_merge(a, b, &error) == MW_ERR_INPUT && strstr(error.text, "capacity"),
+    struct mw_filter_info info;
+    struct mw_filter *parts[3] = {filled("a", 0, 3000), filled("b", 2000, 9000), NULL};
+    struct mw_filter *out = fresh("halves", 10000, 0.001, 1000);
+    tap_is_number(mw_filter_merge(out, parts, 2, &error), 0, "filters of one shape merge");
+    mw_filter_get_info(out, &info);
+    tap_ok(missing(out, 9000) == 0 && info.layers == 1 && info.values > 8900 && info.values < 9100,
+           "what fits into one layer is one, knows what either knew, and counts it once");
+    mw_filter_close(out);
+    mw_filter_close(parts[0]);
+    mw_filter_close(parts[1]);
+    parts[0] = filled("a", 0, 30000);
+    parts[1] = filled("b", 30000, 60000);
+    parts[2] = filled("c", 60000, 90000);
+    out = fresh("full", 10000, 0.001, 1000);
+    tap_is_number(mw_filter_merge(out, parts, 3, &error), 0, "so do full ones, layers and all");
+    mw_filter_get_info(out, &info);
+    double rate = measured(out, 1000000);
+    printf("# three full filters: %.5f measured, %.5f told, %u layers\n", rate, info.expected_rate,
+           info.layers);
+    tap_is_number((long long)missing(out, 90000), 0, "the result knows what any knew");
+    tap_ok(rate <= 3 * 0.001, "their rates add up, and no more than that");
+    tap_ok(fabs(rate - info.expected_rate) < 0.1 * rate, "... and the rate that is told is true");
+    for (uint64_t i = 90000; i < 200000; i++)
+        add(out, i);
+    tap_is_number((long long)missing(out, 200000), 0, "... it goes on taking values");
+    struct mw_filter_sums sums;
+    mw_filter_close(out);
+    out = mw_filter_open(path_of("full"), MW_FILTER_READ, 0, &error);
+    mw_filter_verify(out, &sums);
+    tap_ok(sums.there && sums.damaged == 0 && sums.newer == 0, "... and its checksums are true");
+    mw_filter_close(out);
+    out = fresh("other", 9999, 0.001, 1000);
+    tap_ok(mw_filter_merge(out, parts, 3, &error) == MW_ERR_INPUT && strstr(error.text, "capacity"),
            "filters of different shape do not, and what differs is named");
-    mw_filter_close(a);
-    mw_filter_close(b);
+    mw_filter_close(out);
+    for (int i = 0; i < 3; i++)
+        mw_filter_close(parts[i]);
+}
+
+/* Whatever the size, and however far it grew. */
+static void test_told_rate(void)
+{
+    static const uint64_t capacities[] = {1, 7, 50, 333, 2000};
+    for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+        enum { ASKED = 2000000 };
+        struct mw_filter *filter = fresh("told", capacities[i], 0.001, 1000);
+        uint64_t count = capacities[i] * (capacities[i] < 1000 ? 1000 : 20);
+        for (uint64_t j = 0; j < count; j++)
+            add(filter, j);
+        struct mw_filter_info info;
+        mw_filter_get_info(filter, &info);
+        double rate = measured(filter, ASKED), noise = 4 * sqrt(info.expected_rate / ASKED);
+        tap_ok(fabs(rate - info.expected_rate) < 0.05 * info.expected_rate + noise,
+               "made for %llu and grown to %llu, the rate told is the one measured: %.3g, %.3g",
+               (unsigned long long)capacities[i], (unsigned long long)count, info.expected_rate,
+               rate);
+        mw_filter_close(filter);
+    }
+}
+
+/* --- bits that are lost -------------------------------------------------------------------- */
+
+static void flip(const char *path, off_t byte, unsigned bit)
+{
+    unsigned char value;
+    int fd = open(path, O_RDWR);
+    if (pread(fd, &value, 1, byte) != 1)
+        printf("# cannot read %s\n", path);
+    value ^= (unsigned char)(1u << bit);
+    if (pwrite(fd, &value, 1, byte) != 1)
+        printf("# cannot write %s\n", path);
+    close(fd);
+}
+
+static uint64_t damaged_pages(const char *path)
+{
+    struct mw_error error = {0};
+    struct mw_filter_sums sums = {0};
+    struct mw_filter *filter = mw_filter_open(path, MW_FILTER_READ, 0, &error);
+    if (filter)
+        mw_filter_verify(filter, &sums);
+    mw_filter_close(filter);
+    return filter && sums.there ? sums.damaged : 99;
+}
+
+static void test_flips(void)
+{
+    enum { FLIPS = 140, CAPACITY = 20000 };
+    mw_filter_close(fresh("flips", CAPACITY, 0.001, 1000));
+    const char *path = path_of("flips");
+    struct mw_error error = {0};
+    struct mw_filter *filter = mw_filter_open(path, MW_FILTER_WRITE, 1000, &error);
+    for (uint64_t i = 0; i < CAPACITY; i++)
+        add(filter, i);
+    struct mw_filter_info info;
+    mw_filter_get_counts(filter, &info);
+    mw_filter_close(filter);
+    tap_is_number((long long)damaged_pages(path), 0, "a filter that was closed is sound");
+    unsigned forgot = 0, unfound = 0, left = 0;
+    srand(3);
+    for (int i = 0; i < FLIPS; i++) {
+        off_t byte = MW_BLOOM_DATA_AT + rand() % (off_t)(info.file_size - MW_BLOOM_DATA_AT - 8192);
+        unsigned bit = (unsigned)rand() % 8;
+        flip(path, byte, bit);
+        filter = mw_filter_open(path, MW_FILTER_READ, 0, &error);
+        forgot += missing(filter, CAPACITY) > 0;
+        mw_filter_close(filter);
+        unfound += damaged_pages(path) != 1;
+        flip(path, byte, bit);
+        left += damaged_pages(path) != 0;
+    }
+    printf("# %u of %d flips forget a value\n", forgot, FLIPS);
+    tap_ok(forgot > FLIPS / 4 && unfound == 0, "each bit that flips is found, whether it makes "
+                                               "the filter forget something or not");
+    tap_is_number(left, 0, "... and nothing once it has flipped back");
+}
+
+/* A set bit of the file's first page of data, cleared. */
+static void lose_bit(const char *path)
+{
+    unsigned char page[4096];
+    int fd = open(path, O_RDWR);
+    if (pread(fd, page, sizeof page, MW_BLOOM_DATA_AT) != sizeof page)
+        printf("# cannot read %s\n", path);
+    close(fd);
+    for (off_t i = 0; i < (off_t)sizeof page; i++)
+        if (page[i] != 0) {
+            flip(path, MW_BLOOM_DATA_AT + i, (unsigned)__builtin_ctz(page[i]));
+            return;
+        }
+}
+
+/* What a writer is told that finds a lost bit while it works. */
+static void test_lost_while_open(void)
+{
+    struct mw_error error = {0};
+    struct mw_filter *filter = fresh("lost", 2000, 0.001, MW_FILTER_SYNC_NEVER);
+    const char *path = path_of("lost");
+    for (uint64_t i = 0; i < 1000; i++)
+        add(filter, i);
+    mw_filter_sync(filter, &error);
+    tap_is_number(mw_filter_failure(filter, &error), 0, "a sound filter tells no failure");
+    lose_bit(path);
+    for (uint64_t i = 1000; i < 2000; i++)
+        add(filter, i);
+    tap_ok(mw_filter_failure(filter, &error) == MW_ERR_FORMAT && strstr(error.text, path) &&
+               strstr(error.text, "has lost bits in 1 page") && strstr(error.text, "bloom rebuild"),
+           "a bit that is lost is found before its page changes, and told with the remedy");
+    tap_is_number(mw_filter_failure(filter, &error), 0, "... once");
+    mw_filter_close(filter);
+    tap_is_number((long long)damaged_pages(path), 1,
+                  "... the page keeps the checksum that it does not fit");
+    filter = fresh("lost", 100000, 0.001, MW_FILTER_SYNC_NEVER);
+    for (uint64_t i = 0; i < 99000; i++)
+        add(filter, i);
+    mw_filter_sync(filter, &error);
+    lose_bit(path);
+    for (uint64_t i = 99000; i < 110000 && mw_filter_failure(filter, &error) == 0; i++) {
+        struct mw_filter_info info;
+        mw_filter_get_counts(filter, &info);
+        if (info.layers > 1)
+            break;
+        add(filter, i);
+    }
+    tap_ok(error.code == MW_ERR_FORMAT || mw_filter_failure(filter, &error) == MW_ERR_FORMAT,
+           "so is one in a layer that is full, when the filter grows");
+    mw_filter_close(filter);
+}
+
+/* A file as the version before wrote it: layers without checksums. */
+static void make_version_1(const char *path)
+{
+    struct mw_bloom_header header;
+    struct mw_error error = {0};
+    unsigned char copies[2 * MW_BLOOM_COPY_SIZE];
+    struct stat facts;
+    bool damaged;
+    int fd = open(path, O_RDWR);
+    if (pread(fd, copies, sizeof copies, 0) != sizeof copies || fstat(fd, &facts) != 0 ||
+        mw_bloom_header_read(&header, (struct mw_bytes){copies, sizeof copies},
+                             (uint64_t)facts.st_size, &damaged, &error) != 0)
+        printf("# %s\n", error.text);
+    header.version = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        header.generation++;
+        mw_bloom_header_write(&header, copies + header.generation % 2 * MW_BLOOM_COPY_SIZE);
+    }
+    if (pwrite(fd, copies, sizeof copies, 0) != sizeof copies ||
+        ftruncate(fd, (off_t)header.layer[0].sums) != 0)
+        printf("# cannot write %s\n", path);
+    close(fd);
+}
+
+static void test_upgrade(void)
+{
+    struct mw_error error = {0};
+    struct mw_filter_sums sums;
+    struct mw_filter *filter = fresh("old", 10000, 0.001, 1000);
+    for (uint64_t i = 0; i < 9000; i++)
+        add(filter, i);
+    mw_filter_close(filter);
+    const char *path = path_of("old");
+    make_version_1(path);
+    filter = mw_filter_open(path, MW_FILTER_READ, 0, &error);
+    mw_filter_verify(filter, &sums);
+    tap_ok(filter && missing(filter, 9000) == 0 && !sums.there,
+           "a file of version 1 is read as it is");
+    struct mw_filter *writer = mw_filter_open(path, MW_FILTER_WRITE, 1000, &error);
+    for (uint64_t i = 9000; i < 40000; i++)
+        add(writer, i);
+    tap_ok(missing(filter, 40000) == 0, "... also while a writer gives it checksums and adds more");
+    mw_filter_close(writer);
+    mw_filter_close(filter);
+    tap_is_number((long long)damaged_pages(path), 0, "... which are true");
+    flip(path, MW_BLOOM_DATA_AT + 77, 3);
+    tap_is_number((long long)damaged_pages(path), 1, "... and find what flips from then on");
 }
 
 static void spoil(const char *path, off_t at, size_t size)
@@ -533,9 +763,9 @@ static void test_mistakes(void)
     spoil(path, 4196, 8);
     text = open_wrong(path, MW_FILTER_WRITE);
     tap_ok(text && strstr(text, "both copies"), "two damaged copies are told, and what to do");
-    write_version(path, 2);
+    write_version(path, MW_BLOOM_VERSION + 1);
     text = open_wrong(path, MW_FILTER_READ);
-    tap_ok(text && strstr(text, "another version than 1"), "another version is told");
+    tap_ok(text && strstr(text, "of a version above 2"), "a version of later days is told");
     spoil(path, 0, 8);
     spoil(path, 4096, 8);
     text = open_wrong(path, MW_FILTER_READ);
@@ -578,6 +808,10 @@ int main(void)
     test_full_disk();
     test_batch();
     test_merge();
+    test_told_rate();
+    test_flips();
+    test_lost_while_open();
+    test_upgrade();
     test_mistakes();
     remove_all();
     return tap_done();

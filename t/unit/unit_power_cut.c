@@ -147,14 +147,17 @@ static void *add_on(void *argument)
 }
 
 /* Cuts the power while threads add; what they were told is on disk must be left. */
-static uint64_t lost_in_cut(struct adder *adders, bool stray, uint64_t *asked)
+static uint64_t lost_in_cut(struct adder *adders, bool stray, uint64_t *asked, uint64_t *damaged)
 {
+    struct mw_filter_sums sums;
     uint64_t counts[THREADS], lost = 0;
     for (int i = 0; i < THREADS; i++)
         counts[i] = atomic_load(&adders[i].acknowledged);
     struct mw_filter *filter = cut_power(stray) ? left() : NULL;
     if (!filter)
         return 1;
+    mw_filter_verify(filter, &sums);
+    *damaged += sums.damaged + !sums.there;
     for (int i = 0; i < THREADS; i++)
         for (uint64_t j = 0; j < counts[i]; j++) {
             uint64_t number = adders[i].first + j;
@@ -171,7 +174,7 @@ static void test_always(void)
     struct adder adders[THREADS];
     pthread_t threads[THREADS];
     atomic_bool ending = false;
-    uint64_t lost = 0, asked = 0;
+    uint64_t lost = 0, asked = 0, damaged = 0;
     /* Small, so that it grows meanwhile. */
     struct mw_filter *filter = fresh(50, MW_FILTER_SYNC_ALWAYS);
     for (int i = 0; i < THREADS; i++) {
@@ -182,7 +185,7 @@ static void test_always(void)
     }
     for (int cut = 0; cut < CUTS && lost == 0; cut++) {
         usleep((useconds_t)(rand() % 20000));
-        lost += lost_in_cut(adders, cut % 2, &asked);
+        lost += lost_in_cut(adders, cut % 2, &asked, &damaged);
     }
     atomic_store(&ending, true);
     for (int i = 0; i < THREADS; i++)
@@ -193,6 +196,7 @@ static void test_always(void)
            info.layers);
     tap_ok(asked > CUTS && info.layers > 1, "the power is cut again and again while threads add");
     tap_is_number((long long)lost, 0, "with sync always nothing that was acknowledged is lost");
+    tap_is_number((long long)damaged, 0, "... and no checksum calls what the cut left damaged");
     mw_filter_close(filter);
 }
 
