@@ -93,9 +93,12 @@ int mw_memfile_seal(struct mw_memfile *file, struct mw_error *error)
 static int copy_small(struct mw_memfile *file, struct mw_error *error)
 {
     void *copy = malloc(file->size);
-    if (!copy || pread(file->fd, copy, file->size, 0) != (ssize_t)file->size) {
+    ssize_t got = copy ? pread(file->fd, copy, file->size, 0) : -1;
+    if (got != (ssize_t)file->size) {
         free(copy);
-        return mw_fail_errno(error, "cannot read a memory file of %zu bytes", file->size);
+        return got < 0 ? mw_fail_errno(error, "cannot read a memory file of %zu bytes", file->size)
+                       : mw_fail(error, MW_ERR_FORMAT, "a memory file of %zu bytes became shorter",
+                                 file->size);
     }
     file->map = copy;
     file->mapped = file->size;
@@ -156,17 +159,29 @@ struct mw_memfile *mw_memfile_adopt(int fd, size_t size, struct mw_error *error)
     return file;
 }
 
-int mw_memfile_settle(struct mw_memfile *file, size_t max, struct mw_error *error)
+static int find_size(struct mw_memfile *file, struct mw_error *error)
 {
     struct stat status;
-    unmap(file);
     if (fstat(file->fd, &status) != 0)
         return mw_fail_errno(error, "cannot ask for the size of a memory file");
-    if ((size_t)status.st_size > max)
-        return mw_fail(error, MW_ERR_LIMIT, "the memory file is larger than %zu bytes", max);
     file->size = (size_t)status.st_size;
-    /* A small one is read into memory of our own. */
-    if (file->size > COPY_MOST && mw_memfile_seal(file, error) != 0)
-        return mw_fail(error, MW_ERR_FORMAT, "a memory file is still being written to");
+    return 0;
+}
+
+int mw_memfile_settle(struct mw_memfile *file, size_t max, struct mw_error *error)
+{
+    unmap(file);
+    if (find_size(file, error) != 0)
+        return error->code;
+    /* A small one is read into memory of our own. A large one will be mapped: its size counts
+     * when nobody can change it any more. */
+    if (file->size > COPY_MOST) {
+        if (mw_memfile_seal(file, error) != 0)
+            return mw_fail(error, MW_ERR_FORMAT, "a memory file is still being written to");
+        if (find_size(file, error) != 0)
+            return error->code;
+    }
+    if (file->size > max)
+        return mw_fail(error, MW_ERR_LIMIT, "the memory file is larger than %zu bytes", max);
     return 0;
 }

@@ -45,9 +45,11 @@ struct mw_memfile *mw_memfile_receive(int fd, size_t max, struct mw_error *error
 struct mw_memfile *mw_memfile_adopt(int fd, size_t size, struct mw_error *error);
 
 /*
- * For a file of our own that another process has written to: finds how large it is now,
- * MW_ERR_LIMIT above max, and sees to it that what is read from here on cannot change:
- * MW_ERR_FORMAT when it can, as somebody has it mapped for writing.
+ * For a file of our own that another process has written to, and may still hold: finds how
+ * large it is, MW_ERR_LIMIT above max, and sees to it that what is read from here on can
+ * neither change nor vanish: MW_ERR_FORMAT when it can, as somebody has it mapped for
+ * writing or has sealed it otherwise. A small file may still become shorter: then
+ * mw_memfile_map fails with MW_ERR_FORMAT.
  */
 int mw_memfile_settle(struct mw_memfile *file, size_t max, struct mw_error *error);
 

@@ -1,6 +1,9 @@
 /* unit_core: ids, UTF-8, errors, sealed memory files, reports and their JSON. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/id.h"
@@ -117,6 +120,57 @@ static void test_verdicts(void)
            "... and the error says what there is");
 }
 
+/*
+ * memfile asks for a size by fstat. In this program that is ours: what a process that still
+ * holds the file would do at the worst moment is done right behind the answer.
+ */
+static off_t size_afterwards = -1;
+
+int fstat(int fd, struct stat *facts)
+{
+    int result = fstatat(fd, "", facts, AT_EMPTY_PATH);
+    off_t size = size_afterwards;
+    size_afterwards = -1;
+    if (size >= 0 && ftruncate(fd, size) != 0)
+        size = -1; /* it is sealed */
+    return result;
+}
+
+/* Reads a file of size bytes that becomes other_size behind our back; 1 when it was read, 2
+ * when it was refused, the signal that ended us with 100 added. */
+static int read_changing(size_t size, off_t other_size)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        struct mw_error error = {0};
+        struct mw_bytes bytes = {0};
+        unsigned sum = 0;
+        struct mw_memfile *file = mw_memfile_new("test", &error);
+        if (ftruncate(mw_memfile_fd(file), (off_t)size) != 0)
+            _exit(9);
+        size_afterwards = other_size;
+        if (mw_memfile_settle(file, SIZE_MAX, &error) != 0 ||
+            mw_memfile_map(file, &bytes, &error) != 0)
+            _exit(error.code == MW_ERR_FORMAT ? 2 : 8);
+        for (size_t i = 0; i < bytes.size; i++)
+            sum += bytes.data[i];
+        _exit(sum == 0 ? 1 : 7);
+    }
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? 100 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void test_changing_memfiles(void)
+{
+    tap_is_number(read_changing(1000000, 10), 1,
+                  "a large file that shrinks before it was sealed is read as far as it goes");
+    tap_is_number(read_changing(1000000, 500000), 1, "... also when it stays large");
+    tap_is_number(read_changing(1000, 10), 2, "a small one that shrinks is refused");
+    tap_is_number(read_changing(1000, 1000000), 1, "one that grows is read as it was");
+}
+
 static void test_report_problems(void)
 {
     struct mw_limits limits;
@@ -216,6 +270,7 @@ int main(void)
     test_utf8();
     test_memfiles();
     test_verdicts();
+    test_changing_memfiles();
     test_report_problems();
     test_json();
     test_log();
