@@ -52,7 +52,8 @@ static json_t *store_state(struct mw_daemon *daemon)
                      "trouble", state.trouble, "why", state.why, "address", state.address, "saved",
                      (json_int_t)state.saved, "spooled", (json_int_t)state.spooled, "replayed",
                      (json_int_t)state.replayed, "failed", (json_int_t)state.failed, "waiting",
-                     (json_int_t)state.spool_entries);
+                     (json_int_t)state.spool_entries, "damaged", (json_int_t)state.damaged,
+                     "damaged_files", (json_int_t)state.damaged_files);
 }
 
 static void add_filters(void *user, const struct mw_tracked *tracked)

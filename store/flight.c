@@ -23,6 +23,8 @@ struct mw_flight {
     MW_LIST(struct piece) pieces;
     struct iovec *vectors;
     size_t vector_room, count;
+    redisReply **replies;
+    size_t reply_count, reply_room;
 };
 
 /* As with arenas: without memory there is nothing sensible to go on with. */
@@ -40,8 +42,16 @@ struct mw_flight *mw_flight_new(void)
     return must(calloc(1, sizeof(struct mw_flight)));
 }
 
+static void drop_replies(struct mw_flight *flight)
+{
+    for (size_t i = 0; i < flight->reply_count; i++)
+        freeReplyObject(flight->replies[i]);
+    flight->reply_count = 0;
+}
+
 void mw_flight_clear(struct mw_flight *flight)
 {
+    drop_replies(flight);
     for (size_t i = 0; i < flight->pieces.count; i++)
         free(flight->pieces.items[i].large);
     flight->pieces.count = flight->used = flight->count = 0;
@@ -54,6 +64,7 @@ void mw_flight_free(struct mw_flight *flight)
     mw_flight_clear(flight);
     free(flight->pieces.items);
     free(flight->vectors);
+    free(flight->replies);
     free(flight->buffer);
     free(flight);
 }
@@ -146,6 +157,24 @@ void mw_flight_add(struct mw_flight *flight, ...)
 size_t mw_flight_count(const struct mw_flight *flight)
 {
     return flight->count;
+}
+
+redisReply **mw_flight_expect(struct mw_flight *flight)
+{
+    drop_replies(flight);
+    if (flight->reply_room < flight->count) {
+        flight->reply_room = flight->count;
+        flight->replies = must(realloc(flight->replies, flight->count * sizeof(redisReply *)));
+    }
+    flight->reply_count = flight->count;
+    for (size_t i = 0; i < flight->count; i++)
+        flight->replies[i] = NULL;
+    return flight->replies;
+}
+
+const redisReply *mw_flight_reply(const struct mw_flight *flight, size_t index)
+{
+    return index < flight->reply_count ? flight->replies[index] : NULL;
 }
 
 const struct iovec *mw_flight_pieces(struct mw_flight *flight, size_t *count)

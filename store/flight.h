@@ -7,6 +7,7 @@
 #ifndef MW_STORE_FLIGHT_H
 #define MW_STORE_FLIGHT_H
 
+#include <hiredis/hiredis.h>
 #include <stddef.h>
 #include <sys/uio.h>
 
@@ -19,7 +20,7 @@ struct mw_flight;
 struct mw_flight *mw_flight_new(void);
 void mw_flight_free(struct mw_flight *flight);
 
-/* Empties it for the next use, keeping its memory. */
+/* Empties it for the next use, its replies too, keeping its memory. */
 void mw_flight_clear(struct mw_flight *flight);
 
 /* Appends one command; its words are copied. */
@@ -30,6 +31,14 @@ void mw_flight_add(struct mw_flight *flight, ...) __attribute__((sentinel));
 
 /* How many commands, and so replies. */
 size_t mw_flight_count(const struct mw_flight *flight);
+
+/*
+ * Replies belong to their flight, until it flies again, is cleared or freed.
+ * mw_flight_expect drops those of an earlier try and gives room for one a command, all NULL,
+ * for who reads them. mw_flight_reply is the index-th one, NULL when it did not come.
+ */
+redisReply **mw_flight_expect(struct mw_flight *flight);
+const redisReply *mw_flight_reply(const struct mw_flight *flight, size_t index);
 
 /* The bytes to send, in order, borrowed until the flight changes. */
 const struct iovec *mw_flight_pieces(struct mw_flight *flight, size_t *count);

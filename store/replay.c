@@ -161,7 +161,7 @@ static enum mw_redis_trouble probe(struct mw_store *store, bool write, struct mw
     else
         mw_flight_add(flight, "PING", NULL);
     int64_t deadline = mw_clock_ms() + store->settings->redis.command_ms;
-    enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, NULL, error);
+    enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, false, error);
     mw_flight_free(flight);
     return trouble == MW_REDIS_REFUSED ? MW_REDIS_DENIED : trouble;
 }

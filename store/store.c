@@ -339,12 +339,13 @@ static bool may_help_to_reconnect(const struct mw_store *store, enum mw_redis_tr
 }
 
 enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight *flight,
-                                        int64_t deadline, redisReply **replies,
-                                        struct mw_error *error)
+                                        int64_t deadline, bool keep_replies, struct mw_error *error)
 {
     for (int attempt = 0;; attempt++) {
         struct mw_redis *redis;
         bool fresh;
+        /* Before anything can fail: nothing of a first try is taken for the second's. */
+        redisReply **replies = keep_replies ? mw_flight_expect(flight) : NULL;
         enum mw_redis_trouble trouble =
             mw_connections_take(store->connections, deadline, &redis, &fresh, error);
         if (trouble != MW_REDIS_FINE)
@@ -357,9 +358,6 @@ enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight
                             trouble == MW_REDIS_FINE || trouble == MW_REDIS_REFUSED);
         if (!again)
             return trouble;
-        for (size_t i = 0; replies && i < mw_flight_count(flight); i++)
-            if (replies[i])
-                freeReplyObject(replies[i]);
         mw_connections_renew(store->connections);
     }
 }
@@ -374,20 +372,15 @@ static enum mw_redis_trouble ask_known(struct mw_store *store, struct mw_flight 
     for (size_t i = 0; i < attachments->count; i++)
         if (mw_schema_asks(store->settings, &attachments->items[i]))
             mw_schema_ask(flight, arena, store->settings, &attachments->items[i]);
-    size_t count = mw_flight_count(flight);
-    if (count == 0)
+    if (mw_flight_count(flight) == 0)
         return MW_REDIS_FINE;
-    redisReply **replies = mw_arena_alloc(arena, count * sizeof(redisReply *));
     *known = mw_arena_alloc(arena, attachments->count * sizeof **known);
-    enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, replies, error);
+    enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, true, error);
     for (size_t i = 0, next = 0; i < attachments->count; i++)
         if (mw_schema_asks(store->settings, &attachments->items[i])) {
-            const redisReply *reply = replies[next++];
+            const redisReply *reply = mw_flight_reply(flight, next++);
             (*known)[i] = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
         }
-    for (size_t i = 0; i < count; i++)
-        if (replies[i])
-            freeReplyObject(replies[i]);
     return trouble;
 }
 
@@ -436,7 +429,7 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
     /* Before it flies: what Redis confirms and then forgets must be here already. */
     if (store->recent)
         note_recent(store, arena, parcel);
-    return mw_store_exchange(store, tools->flight, deadline, NULL, error);
+    return mw_store_exchange(store, tools->flight, deadline, false, error);
 }
 
 /* --- saving ------------------------------------------------------------------------------------

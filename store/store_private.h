@@ -66,9 +66,10 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
                                     struct mw_arena *arena, const struct mw_store_parcel *parcel,
                                     struct mw_error *error);
 
-/* Sends a flight, a second time when a connection had died while idle. */
+/* Sends a flight, a second time when a connection had died while idle. Its replies are
+ * there afterwards (mw_flight_reply) when keep_replies. */
 enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight *flight,
-                                        int64_t deadline, redisReply **replies,
+                                        int64_t deadline, bool keep_replies,
                                         struct mw_error *error);
 
 /* Redis takes no writes, or does again: told once each. */
