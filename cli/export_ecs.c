@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/print.h"
+#include "core/name.h"
 
 /* Sets object.name unless there is nothing to set; takes value. */
 static void put(json_t *object, const char *name, json_t *value)
@@ -56,12 +57,6 @@ static void put_addresses(json_t *email, const char *name, const struct mw_addre
     put(email, name, field);
 }
 
-static const char *extension(const char *name)
-{
-    const char *dot = name ? strrchr(name, '.') : NULL;
-    return dot && dot != name ? dot + 1 : NULL;
-}
-
 static json_t *attachment(const struct mw_attachment *file)
 {
     json_t *hash = json_object(), *facts = json_object(), *entry = json_object();
@@ -72,7 +67,9 @@ static json_t *attachment(const struct mw_attachment *file)
     put_text(hash, "ssdeep", file->fuzzy);
     put(facts, "hash", hash);
     put_text(facts, "name", file->filename);
-    put_text(facts, "extension", extension(file->filename));
+    char room[MW_NAME_SIZE];
+    const char *name = file->filename_raw ? file->filename_raw : file->filename;
+    put_text(facts, "extension", mw_name_extension(name, room));
     put_text(facts, "mime_type", file->file_type ? file->file_type : file->content_type);
     put(facts, "size", json_integer(file->size));
     put(entry, "file", facts);

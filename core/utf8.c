@@ -6,10 +6,7 @@
 
 static const char replacement[] = "\xEF\xBF\xBD";
 
-/*
- * Length of the well-formed character at data (RFC 3629 section 4), 0 when
- * there is none. *code gets it.
- */
+/* Of data that is not empty, as mw_utf8_character. */
 static size_t character(const unsigned char *data, size_t size, uint32_t *code)
 {
     static const struct {
@@ -86,6 +83,32 @@ static char *put_replacement(char *out)
     return out + 3;
 }
 
+size_t mw_utf8_character(struct mw_bytes bytes, uint32_t *code)
+{
+    return bytes.size > 0 ? character(bytes.data, bytes.size, code) : 0;
+}
+
+bool mw_utf8_is_hidden(uint32_t code)
+{
+    /* By Unicode's Default_Ignorable_Code_Point and Bidi_Control, without the variation
+     * selectors, which change how the character before them looks. */
+    static const struct {
+        uint32_t from, to;
+    } hidden[] = {
+        {0x00AD, 0x00AD},   {0x034F, 0x034F},   {0x061C, 0x061C},   {0x115F, 0x1160},
+        {0x17B4, 0x17B5},   {0x180E, 0x180E},   {0x200B, 0x200F},   {0x202A, 0x202E},
+        {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},
+        {0xFFF0, 0xFFFB},   {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF},
+        {0xE01F0, 0xE0FFF},
+    };
+    if (code < hidden[0].from)
+        return false;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden && code >= hidden[i].from; i++)
+        if (code <= hidden[i].to)
+            return true;
+    return false;
+}
+
 typedef bool refuses(uint32_t code);
 
 static bool refuse_nul(uint32_t code)
@@ -99,11 +122,16 @@ static bool refuse_control(uint32_t code)
            code == 0x2029;
 }
 
+/* Joiners belong to the spelling of some languages and to emoji. */
+static bool is_joiner(uint32_t code)
+{
+    return code == 0x200C || code == 0x200D;
+}
+
 static bool refuse_in_name(uint32_t code)
 {
     return refuse_control(code) || code == '\t' || code == '/' || code == '\\' ||
-           (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) ||
-           code == 0x200E || code == 0x200F || code == 0x061C;
+           (mw_utf8_is_hidden(code) && !is_joiner(code));
 }
 
 /* Bytes the cleaned text takes, and how many are replaced. */

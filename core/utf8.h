@@ -16,6 +16,17 @@ bool mw_utf8_valid(struct mw_bytes bytes);
 /* Length of the longest prefix of bytes that is well-formed and has no NUL. */
 size_t mw_utf8_valid_prefix(struct mw_bytes bytes);
 
+/* Length of the well-formed character that bytes begin with, and its code; 0 for none. */
+size_t mw_utf8_character(struct mw_bytes bytes, uint32_t *code);
+
+/*
+ * Whether a character takes no room where it is shown, or changes the direction of what
+ * stands around it: bidirectional controls (U+202E turns what follows around), zero-width
+ * blanks and joiners, marks of order, tags and fillers. What people read shows them
+ * escaped, and in names of files they do not count.
+ */
+bool mw_utf8_is_hidden(uint32_t code);
+
 /* Largest length <= limit at which bytes can be cut between characters. */
 size_t mw_utf8_cut(struct mw_bytes bytes, size_t limit);
 
@@ -35,8 +46,8 @@ char *mw_utf8_clean_line(struct mw_arena *arena, struct mw_bytes bytes, size_t *
 
 /*
  * A file name that is safe to show and to write: text as mw_utf8_clean_line,
- * then path separators (/ and \), and bidirectional controls (U+202A-202E,
- * U+2066-2069, U+200E, U+200F, U+061C) become U+FFFD, leading dots and
+ * then path separators (/ and \) and hidden characters (mw_utf8_is_hidden; not joiners,
+ * which some languages spell with) become U+FFFD, leading dots and
  * surrounding white space are dropped, at most limit bytes (its end, with the
  * extension, is kept). An empty result is NULL. Returns text itself when
  * nothing had to change.

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/name.h"
+
 /* Whether one item of a list, without its "!", fits a value. */
 typedef bool item_fits(const char *item, const void *value);
 
@@ -118,33 +120,24 @@ static bool findings_fit(const struct mw_config_when *when, const struct mw_repo
     return false;
 }
 
+static const char *name_of(const struct mw_attachment *file)
+{
+    return file->filename_raw ? file->filename_raw : file->filename;
+}
+
+/* As it is shown, as it came, or as the system that opens it takes it. */
 static bool file_name_fits(const char *glob, const void *value)
 {
     const struct mw_attachment *file = value;
-    return text_fits(glob, file->filename) || text_fits(glob, file->filename_raw);
-}
-
-/* As Windows sees it: dots and blanks at the end of a name do not count. */
-static bool extension_is(const char *glob, const char *name)
-{
-    char extension[64];
-    size_t size = name ? strlen(name) : 0;
-    while (size > 0 && strchr(" .", name[size - 1]))
-        size--;
-    size_t start = size;
-    while (start > 0 && name[start - 1] != '.')
-        start--;
-    if (start == 0 || size - start >= sizeof extension)
-        return false;
-    memcpy(extension, name + start, size - start);
-    extension[size - start] = '\0';
-    return text_fits(glob, extension);
+    char effective[MW_NAME_SIZE];
+    return text_fits(glob, file->filename) || text_fits(glob, file->filename_raw) ||
+           (mw_name_effective(name_of(file), effective)[0] && text_fits(glob, effective));
 }
 
 static bool extension_fits(const char *glob, const void *value)
 {
-    const struct mw_attachment *file = value;
-    return extension_is(glob, file->filename) || extension_is(glob, file->filename_raw);
+    char room[MW_NAME_SIZE];
+    return text_fits(glob, mw_name_extension(name_of(value), room));
 }
 
 static bool type_fits(const char *glob, const void *value)

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 
+#include "core/name.h"
 #include "scanners/scanner.h"
 
 static bool matches(const struct mw_texts *patterns, const char *text)
@@ -18,11 +19,20 @@ static bool passes(const struct mw_texts *wanted, const struct mw_texts *unwante
     return (wanted->count == 0 || matches(wanted, text)) && !matches(unwanted, text);
 }
 
+/* A name fits as it came and as the system that opens the file takes it. */
+static bool name_matches(const struct mw_texts *patterns, const char *name)
+{
+    char effective[MW_NAME_SIZE];
+    return matches(patterns, name) ||
+           (patterns->count > 0 && name && matches(patterns, mw_name_effective(name, effective)));
+}
+
 bool mw_condition_holds(const struct mw_scan_condition *condition, const struct mw_scan_part *part)
 {
     const char *type = part->file_type ? part->file_type : part->content_type;
     return part->data.size >= condition->size_min &&
            (condition->size_max == 0 || part->data.size <= condition->size_max) &&
            passes(&condition->types, &condition->skip_types, type) &&
-           passes(&condition->names, &condition->skip_names, part->filename);
+           (condition->names.count == 0 || name_matches(&condition->names, part->filename)) &&
+           !name_matches(&condition->skip_names, part->filename);
 }

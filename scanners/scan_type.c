@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/name.h"
 #include "core/utf8.h"
 #include "scanners/known.h"
 #include "scanners/scanners.h"
@@ -94,6 +95,11 @@ static const char *promise_of(const char *extension)
     return NULL;
 }
 
+static bool runs(const char *promise)
+{
+    return promise && (strcmp(promise, "program") == 0 || strcmp(promise, "disk") == 0);
+}
+
 static const char *kind_of(const char *type)
 {
     for (size_t i = 0; i < sizeof detected / sizeof *detected; i++)
@@ -117,8 +123,7 @@ static void check_disguise(const struct mw_scan_part *part, struct mw_scan_resul
     struct mw_arena *arena = result->report->arena;
     if (!kind)
         return;
-    bool trusted = promise && strcmp(promise, "program") != 0 && strcmp(promise, "disk") != 0;
-    if (trusted && strcmp(kind, promise) != 0) {
+    if (promise && !runs(promise) && strcmp(kind, promise) != 0) {
         finding(result, part, "type.disguised", MW_SEVERITY_SUSPICIOUS,
                 mw_arena_printf(arena, "is %s although its name ends in .%s", part->file_type,
                                 part->extension));
@@ -141,25 +146,15 @@ static void check_disguise(const struct mw_scan_part *part, struct mw_scan_resul
 /* "invoice.pdf.exe", also with blanks between. */
 static bool has_double_extension(const char *name)
 {
-    const char *last = strrchr(name, '.');
-    if (!last || last == name)
+    char effective[MW_NAME_SIZE];
+    char *last = strrchr(mw_name_effective(name, effective), '.');
+    if (!last || last == effective || !runs(promise_of(last + 1)))
         return false;
-    const char *promise = promise_of(last + 1);
-    if (!promise || (strcmp(promise, "program") != 0 && strcmp(promise, "disk") != 0))
-        return false;
-    const char *end = last;
-    while (end > name && (end[-1] == ' ' || end[-1] == '_'))
-        end--;
-    const char *dot = end;
-    while (dot > name && dot[-1] != '.')
-        dot--;
-    char middle[8] = "";
-    size_t length = (size_t)(end - dot);
-    if (dot == name || length == 0 || length >= sizeof middle)
-        return false;
-    memcpy(middle, dot, length);
-    const char *first = promise_of(middle);
-    return first && strcmp(first, "program") != 0 && strcmp(first, "disk") != 0;
+    while (last > effective && strchr(" _.", last[-1]))
+        last--;
+    *last = '\0';
+    const char *dot = strrchr(effective, '.'), *first = dot ? promise_of(dot + 1) : NULL;
+    return dot > effective && first && !runs(first);
 }
 
 static bool has_direction_override(const char *name)

@@ -148,6 +148,8 @@ SKIP: {
 
 for my $case (
     ['invoice.pdf.exe', 'type:type.double_extension', 'a harmless extension before one that runs'],
+    (map { ["invoice.pdf.exe$_", 'type:type.double_extension', 'one that runs, as the system takes the name,'] }
+        '.', q{ }, '. .', '::$DATA', "\xe2\x80\x8b", "\xe2\x80\xac"),
     ["invoice\xe2\x80\xaefdp.exe", 'type:type.direction_override', 'a name that reads backwards'],
 ) {
     my ($report) = scan(message('x' x 100, $case->[0]));

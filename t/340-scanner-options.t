@@ -52,11 +52,12 @@ ok($status == 2 && $errors =~ /'type' stands there twice/, 'so is one that stand
 ok($status == 2 && $errors =~ /condition: 'clamv' is no scanner/, 'so is a condition for none');
 
 SKIP: {
-    skip 'built without YARA', 10 if !$yara;
+    skip 'built without YARA', 12 if !$yara;
     my $rule = write_file('all.yar', 'rule found { strings: $a = "needle" condition: $a }');
     my $config = "yara: { rules = [\"$rule\"]; }; condition: { yara: { %s }; };";
     for my $case (
         ['names = ["*.PDF"]', 'a.pdf', 'b.txt', 'name'],
+        ['names = ["*.pdf"]', 'a.pdf. ', 'b.txt', 'name as the system takes it'],
         ['skip_names = ["*.txt"]', 'a.pdf', 'b.txt', 'name not wanted'],
     ) {
         ($report) = scan_with(sprintf($config, "$case->[0];"), message('needle', $case->[1]));

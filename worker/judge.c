@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "core/ascii.h"
+#include "core/name.h"
+
 struct judgement {
     struct mw_scanners *scanners;
     const struct mw_limits *limits;
@@ -12,17 +15,11 @@ struct judgement {
     size_t parsed;             /* problems that were there before anything was scanned */
 };
 
-/* The text behind the last mark, in lower case; NULL when there is none. */
-static const char *behind(struct mw_arena *arena, const char *text, char mark)
+/* The domain of an address in lower case; NULL when there is none. */
+static const char *domain_of(struct mw_arena *arena, const char *address)
 {
-    const char *last = text ? strrchr(text, mark) : NULL;
-    if (!last || last[1] == '\0')
-        return NULL;
-    char *copy = mw_arena_dup(arena, last + 1);
-    for (char *c = copy; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
+    const char *at = address ? strrchr(address, '@') : NULL;
+    return at && at[1] ? mw_ascii_lower_text(mw_arena_dup(arena, at + 1)) : NULL;
 }
 
 static void not_scanned(struct judgement *judgement, const char *place, const char *why)
@@ -70,11 +67,12 @@ static struct mw_scan_part part_of(const struct judgement *judgement,
                                    const struct mw_attachment *file)
 {
     struct mw_scan_part part = judgement->facts;
+    char room[MW_NAME_SIZE];
     part.kind = MW_SCAN_ATTACHMENT;
     part.data = file->data;
     part.path = file->path;
     part.filename = file->filename_raw ? file->filename_raw : file->filename;
-    part.extension = behind(judgement->report->arena, part.filename, '.');
+    part.extension = mw_arena_dup(judgement->report->arena, mw_name_extension(part.filename, room));
     part.content_type = file->content_type;
     return part;
 }
@@ -164,7 +162,7 @@ static struct judgement start(const struct mw_judge *judge, const struct mw_repo
     struct judgement judgement = {
         .scanners = judge->scanners, .limits = judge->limits, .report = report};
     judgement.facts.sender = asked->from.count > 0 ? asked->from.items[0].address : NULL;
-    judgement.facts.sender_domain = behind(report->arena, judgement.facts.sender, '@');
+    judgement.facts.sender_domain = domain_of(report->arena, judgement.facts.sender);
     judgement.facts.subject = asked->subject;
     judgement.facts.sender_new = judge->sender_new;
     judgement.facts.deadline_us = judge->deadline_us;

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/clock.h"
+#include "core/name.h"
 #include "core/utf8.h"
 #include "parsers/archive.h"
 #include "parsers/indicator.h"
@@ -275,8 +275,9 @@ static void add_text(struct examination *work, const struct mw_part *part,
 /* A saved message, as out of an archive. */
 static bool is_message_file(const struct mw_part *part)
 {
-    const char *dot = part->filename ? strrchr(part->filename, '.') : NULL;
-    return dot && strcasecmp(dot, ".eml") == 0 && part->data.size > 0;
+    char room[MW_NAME_SIZE];
+    const char *extension = mw_name_extension(part->filename, room);
+    return extension && strcmp(extension, "eml") == 0 && part->data.size > 0;
 }
 
 /* Opens what lies inside parts; children come behind their parent, so the walk

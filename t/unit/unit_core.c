@@ -9,6 +9,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/memfile.h"
+#include "core/name.h"
 #include "core/names.h"
 #include "core/report.h"
 #include "core/utf8.h"
@@ -84,6 +85,46 @@ static void test_memfiles(void)
            "one above the bound is refused");
     mw_memfile_free(copy);
     mw_memfile_free(file);
+}
+
+static void test_names(void)
+{
+    static const struct {
+        const char *name, *effective;
+    } names[] = {
+        {"Invoice.PDF.exe", "invoice.pdf.exe"},
+        {"invoice.pdf.exe.", "invoice.pdf.exe"},
+        {"invoice.pdf.exe ", "invoice.pdf.exe"},
+        {"invoice.pdf.exe. . ", "invoice.pdf.exe"},
+        {"invoice.pdf.exe\t\x01", "invoice.pdf.exe"},
+        {"invoice.pdf.exe::$DATA", "invoice.pdf.exe"},
+        {"invoice.pdf.exe::$data. ", "invoice.pdf.exe"},
+        {"invoice.pdf.exe\xE2\x80\x8B", "invoice.pdf.exe"},
+        {"invoice.pdf.e\xE2\x80\x8Dx\xEF\xBB\xBF"
+         "e",
+         "invoice.pdf.exe"},
+        {"invoice\xE2\x80\xAE.pdf.exe\xE2\x81\xA9", "invoice.pdf.exe"},
+        {"C:\\folder\\invoice.pdf.exe", "invoice.pdf.exe"},
+        {"folder.d/invoice.pdf.exe/", "invoice.pdf.exe"},
+        {"\xC3\x84rger.PDF.exe", "\xC3\x84rger.pdf.exe"},
+        {"not \xFF UTF-8.pdf.EXE", "not \xFF utf-8.pdf.exe"},
+    };
+    char room[MW_NAME_SIZE], many[3 * MW_NAME_SIZE];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tap_is(mw_name_effective(names[i].name, room), names[i].effective,
+               "a name is taken as the system that opens the file takes it");
+        tap_is(mw_name_extension(names[i].name, room), "exe", "... and its extension with it");
+    }
+    tap_ok(!mw_name_extension("readme", room) && !mw_name_extension("v1.2/readme", room) &&
+               !mw_name_extension(NULL, room) && !mw_name_extension(". .", room),
+           "what has no extension has none");
+    memset(many, '.', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    tap_is(mw_name_effective(many, room), "", "a name of nothing but dots is none");
+    memset(many, 'a', sizeof many - 1);
+    memcpy(many + sizeof many - 6, ".EXE.", 5);
+    tap_ok(strlen(mw_name_effective(many, room)) == MW_NAME_SIZE - 1, "a long name is cut");
+    tap_is(mw_name_extension(many, room), "exe", "... and keeps its end");
 }
 
 static void test_verdicts(void)
@@ -269,6 +310,7 @@ int main(void)
     test_ids();
     test_utf8();
     test_memfiles();
+    test_names();
     test_verdicts();
     test_changing_memfiles();
     test_report_problems();

@@ -255,6 +255,9 @@ static const struct {
     {"a\xef\xbf\xbdtxt", "a.exe", "exe", true},
     {"a.tar.gz", NULL, "gz", true},
     {"a.tar.gz", NULL, "tar.gz", false},
+    {"a.exe::$DATA", NULL, "exe", true},
+    {"a.exe", "a.e\xe2\x80\x8bxe\xe2\x80\xac", "exe", true},
+    {"folder.d/readme", NULL, "*", false},
     {NULL, NULL, "*", false},
 };
 
