@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "milter/lifecycle.h"
+#include "milter/wake.h"
 
 static const char usage[] =
     "usage: mailwitnessd [OPTION]...\n"
@@ -86,11 +87,14 @@ int main(int argc, char **argv)
 {
     struct mw_lifecycle_options options = {0};
     struct mw_error error = {0};
+    mw_wake_hold_reload();
     int status = parse_options(&options, argc, argv);
     if (status != 0)
         return status < 0 ? EXIT_SUCCESS : status;
-    if (options.test)
+    if (options.test) {
+        mw_wake_block(false);
         return mw_lifecycle_test(&options) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     if (mw_lifecycle_run(&options, &error) != 0)
         return fail(error.text);
     return EXIT_SUCCESS;

@@ -35,6 +35,14 @@ static void on_signal(int number)
     errno = before;
 }
 
+void mw_wake_hold_reload(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 struct mw_wake *mw_wake_new(struct mw_error *error)
 {
     static const int caught[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD};

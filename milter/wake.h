@@ -14,6 +14,12 @@
 
 struct mw_wake;
 
+/*
+ * SIGHUP waits from here on until mw_wake_new, which hears of it then: for the first line of
+ * main, as the default is to end. Others end the start as they would any program.
+ */
+void mw_wake_hold_reload(void);
+
 /* Catches the signals; once a process, in its main thread. */
 struct mw_wake *mw_wake_new(struct mw_error *error);
 

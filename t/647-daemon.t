@@ -195,6 +195,28 @@ for my $question ("nonsense\n", "{}\n", "[1]\n", "\n", '{"command": "dance"}' . 
     close $_ for @slow;
 }
 
+# --- while it starts ----------------------------------------------------------------------
+{
+    $daemon->stop;
+    my $starting = Rig::Milter->daemon();
+    my $lived = 0;
+    for my $round (1 .. 10) {
+        $starting->stop;
+        spew($starting->{log}, q{});
+        $starting->{pid} = spawn({ out => $starting->{log} }, $program, '-c', $starting->{conf});
+        # With a process below it it is past its first steps, and long not ready.
+        wait_until(20, sub { processes($starting->{pid}) || !Rig::alive($starting->{pid}) });
+        kill 'HUP', $starting->{pid};
+        $lived += $starting->wait_log(qr/ready on/, 10) && Rig::alive($starting->{pid}) ? 1 : 0;
+        last if $lived < $round;
+    }
+    is($lived, 10, 'SIGHUP while it starts does not end it');
+    ok(wait_until(20, sub { ask($starting, 'stats')->{reloads} == 1 }), '... it is heard when the start is done');
+    $starting->stop;
+    $daemon = Rig::Milter->daemon();
+    $link = greeted($daemon->connection);
+}
+
 # --- the end ----------------------------------------------------------------------------------
 kill 'STOP', leaves($daemon->{pid});
 $link->envelope;
