@@ -240,6 +240,11 @@ void mw_source_collect(const struct mw_source *source, const struct mw_report *r
         sources[source->kind].collect(report, &basket);
 }
 
+const char *mw_source_name_of(const struct mw_source *source)
+{
+    return source->kind == HEADER ? "header" : sources[source->kind].name;
+}
+
 const char *mw_source_name(size_t index)
 {
     return index < SOURCES ? sources[index].name : NULL;

@@ -27,6 +27,9 @@ bool mw_source_needs_body(const struct mw_source *source);
 void mw_source_collect(const struct mw_source *source, const struct mw_report *report,
                        struct mw_arena *arena, struct mw_texts *values);
 
+/* Its name: of header:NAME, "header". */
+const char *mw_source_name_of(const struct mw_source *source);
+
 /* The name in the table at index, NULL past its end: for help and tests. */
 const char *mw_source_name(size_t index);
 

@@ -18,10 +18,10 @@ static const char usage[] =
     "       mailwitness bloom add [OPTION]... FILE [LIST|MBOX|MAILDIR|-]...\n"
     "       mailwitness bloom add [OPTION]... --filter NAME [LIST|MBOX|MAILDIR|-]...\n"
     "       mailwitness bloom merge OUT IN...\n"
-    "       mailwitness bloom info [--json] FILE...\n"
-    "       mailwitness bloom verify FILE...\n"
+    "       mailwitness bloom info [--json] NAME|FILE...\n"
+    "       mailwitness bloom verify NAME|FILE...\n"
     "       mailwitness bloom rebuild [--capacity N] [--fp-rate R] [OPTION]... OUT\n"
-    "                         LIST|MBOX|MAILDIR|-...\n"
+    "                         [--store] [LIST|MBOX|MAILDIR|-]...\n"
     "\n"
     "Looks after the filters that remember what was ever seen.\n"
     "\n"
@@ -29,13 +29,18 @@ static const char usage[] =
     "           never seen are taken for seen; its space is reserved at once\n"
     "  add      teaches it values: lines of a list (standard input when none is named),\n"
     "           or what messages show in a mailbox, a Maildir or any folder of mail\n"
-    "  merge    makes OUT with all that the INs know; they must be of one shape\n"
-    "  info     tells values, fill, expected rate, size, layers and last flush\n"
+    "  merge    makes OUT with all that the INs know; they must be of one capacity and\n"
+    "           rate. Rates of full ones add up\n"
+    "  info     tells values, fill, expected rate, size, layers and last flush of a\n"
+    "           filter of the configuration, by its NAME, or of a file\n"
     "  verify   checks that files are sound\n"
-    "  rebuild  makes OUT, of another capacity, from lists or mail\n"
+    "  rebuild  makes OUT, of any capacity, from lists or mail, or from what is stored\n"
     "\n"
-    "  --filter NAME     a filter of the configuration: its file, which is made when it\n"
-    "                    is not there, its source and its form of values\n"
+    "  --filter NAME     a filter of the configuration: its source and form of values;\n"
+    "                    add: its file, which is made when it is not there; rebuild: its\n"
+    "                    capacity and rate, where none is given\n"
+    "  --store           rebuild: also from what Redis knows of accepted mail\n"
+    "  --redis ADDRESS   the same, from Redis at unix:PATH or HOST:PORT\n"
     "  --config FILE     the configuration (default: " MW_CONFIG_FILE ")\n"
     "  --source SOURCE   what is taken from messages, and so the form of values: from\n"
     "                    (default), envelope-from, sender-domain, filename, url-host ...\n"
@@ -53,6 +58,7 @@ static const struct option long_options[] = {
     {"source", required_argument, NULL, 's'},   {"as", required_argument, NULL, 'a'},
     {"strip-plus-tag", no_argument, NULL, 'p'}, {"list", no_argument, NULL, 'L'},
     {"mail", no_argument, NULL, 'M'},           {"json", no_argument, NULL, 'j'},
+    {"store", no_argument, NULL, 'S'},          {"redis", required_argument, NULL, 'R'},
     {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
@@ -60,11 +66,12 @@ enum { SYNC_MS = 5000 };
 
 struct bloom {
     const struct mw_command *command;
-    uint64_t capacity;
-    double fp_rate;
+    uint64_t capacity; /* 0: not given */
+    double fp_rate;    /* the same */
     const char *filter_name, *config_file, *source_name;
     int kind; /* enum mw_normal; -1: as the source */
-    bool json;
+    bool json, store;
+    struct mw_reach reach; /* to Redis, with --store */
     struct mw_teach_settings teach;
     struct mw_filter *filter;
     int status;
@@ -77,9 +84,19 @@ static int fail(const struct bloom *bloom, const struct mw_error *error)
     return mw_command_fail(bloom->command, "%s", error->text);
 }
 
+/* What nobody said. */
+static void settle_size(struct bloom *bloom)
+{
+    static const uint64_t capacity = 50000000;
+    static const double fp_rate = 0.001;
+    bloom->capacity = bloom->capacity > 0 ? bloom->capacity : capacity;
+    bloom->fp_rate = bloom->fp_rate > 0 ? bloom->fp_rate : fp_rate;
+}
+
 static int create(struct bloom *bloom)
 {
     int status = MW_EXIT_OK;
+    settle_size(bloom);
     for (int i = 0; i < bloom->count; i++) {
         struct mw_error error = {0};
         if (mw_filter_create(bloom->names[i], bloom->capacity, bloom->fp_rate, &error) != 0)
@@ -106,8 +123,8 @@ static int take_configured(struct bloom *bloom, const char **file)
     if (!settings)
         return MW_EXIT_ERROR;
     *file = settings->file;
-    bloom->capacity = settings->capacity;
-    bloom->fp_rate = settings->fp_rate;
+    bloom->capacity = bloom->capacity > 0 ? bloom->capacity : settings->capacity;
+    bloom->fp_rate = bloom->fp_rate > 0 ? bloom->fp_rate : settings->fp_rate;
     bloom->teach.strip_plus_tag = settings->strip_plus_tag;
     if (!bloom->source_name)
         bloom->source_name = settings->source;
@@ -144,9 +161,12 @@ static int teach(struct bloom *bloom, const char *file, char **inputs, int count
     static char standard_input[] = "-";
     char *only[] = {standard_input};
     struct mw_error error = {0};
+    if (count == 0 && !bloom->store) {
+        inputs = only;
+        count = 1;
+    }
     /* Workers start before the filter does, whose flushing is a thread. */
-    struct mw_teach *teach =
-        mw_teach_new(&bloom->teach, count > 0 ? inputs : only, count > 0 ? count : 1, &error);
+    struct mw_teach *teach = mw_teach_new(&bloom->teach, inputs, count, &error);
     if (!teach)
         return fail(bloom, &error);
     if (open_filter(bloom, file) != MW_EXIT_OK) {
@@ -163,33 +183,56 @@ static int teach(struct bloom *bloom, const char *file, char **inputs, int count
     return bloom->status;
 }
 
-static int add(struct bloom *bloom)
+/* The configuration, and what it says of --filter; *file is NULL without that. */
+static int prepare(struct bloom *bloom, const char **file)
 {
-    const char *file = NULL;
+    *file = NULL;
     bloom->teach.config = mw_configured(bloom->command, bloom->config_file);
     if (!bloom->teach.config)
         return MW_EXIT_ERROR;
-    if (bloom->filter_name && take_configured(bloom, &file) != MW_EXIT_OK)
+    if (bloom->filter_name && take_configured(bloom, file) != MW_EXIT_OK)
+        return MW_EXIT_ERROR;
+    settle_size(bloom);
+    return settle_source(bloom);
+}
+
+static int add(struct bloom *bloom)
+{
+    const char *file;
+    if (bloom->store)
+        return mw_command_fail(bloom->command, "add: --store is for rebuild");
+    if (prepare(bloom, &file) != MW_EXIT_OK)
         return MW_EXIT_ERROR;
     if (!file && bloom->count == 0)
         return mw_command_fail(bloom->command, "add: name the filter's file, or --filter NAME");
     int skip = file ? 0 : 1;
-    if (settle_source(bloom) != MW_EXIT_OK)
-        return MW_EXIT_ERROR;
     return teach(bloom, file ? file : bloom->names[0], bloom->names + skip, bloom->count - skip);
+}
+
+static int open_store(struct bloom *bloom)
+{
+    bloom->reach.command = bloom->command;
+    bloom->reach.config_file = bloom->config_file;
+    bloom->teach.store = &bloom->reach;
+    return mw_reach_open(&bloom->reach);
 }
 
 static int rebuild(struct bloom *bloom)
 {
     struct mw_error error = {0};
-    if (bloom->filter_name)
-        return mw_command_fail(bloom->command, "rebuild: --filter is for add: name the new file");
-    if (mw_filter_create(bloom->names[0], bloom->capacity, bloom->fp_rate, &error) != 0)
+    const char *configured, *out = bloom->names[0];
+    if (bloom->count == 1 && !bloom->store)
+        return mw_command_fail(bloom->command,
+                               "rebuild: name lists or mail to make it from, or say --store");
+    if (prepare(bloom, &configured) != MW_EXIT_OK ||
+        (bloom->store && open_store(bloom) != MW_EXIT_OK))
+        return MW_EXIT_ERROR;
+    if (mw_filter_create(out, bloom->capacity, bloom->fp_rate, &error) != 0)
         return fail(bloom, &error);
-    int status = add(bloom);
+    int status = teach(bloom, out, bloom->names + 1, bloom->count - 1);
     /* What lacks something it should know is not left for somebody to use. */
     if (status != MW_EXIT_OK)
-        unlink(bloom->names[0]);
+        unlink(out);
     return status;
 }
 
@@ -241,33 +284,56 @@ static int merge(struct bloom *bloom)
 
 /* --- looking --------------------------------------------------------------------------- */
 
+/* A path, or a file that is there, is that file; another name a filter's of the
+ * configuration. NULL after telling that there is none. */
+static const char *file_of(struct bloom *bloom, const char *name)
+{
+    if (strchr(name, '/') || access(name, F_OK) == 0)
+        return name;
+    if (!bloom->teach.config)
+        bloom->teach.config = mw_configured(bloom->command, bloom->config_file);
+    const struct mw_tracked_settings *settings =
+        bloom->teach.config ? mw_configured_filter(bloom->command, bloom->teach.config, name)
+                            : NULL;
+    return settings ? settings->file : NULL;
+}
+
+static int info_one(struct bloom *bloom, const char *path)
+{
+    struct mw_error error = {0};
+    return mw_bloom_info_print(path, bloom->json, &error) == 0 ? MW_EXIT_OK : fail(bloom, &error);
+}
+
+static int verify_one(struct bloom *bloom, const char *path)
+{
+    struct mw_error error = {0};
+    int result = mw_bloom_info_verify(path, &error);
+    if (result != 0 && result != MW_ERR_FORMAT)
+        return fail(bloom, &error);
+    printf(result == 0 ? "%s: sound\n" : "%s\n", result == 0 ? path : error.text);
+    return result == 0 ? MW_EXIT_OK : MW_EXIT_FOUND;
+}
+
+/* All of them, whatever becomes of one; the worst status. */
+static int each(struct bloom *bloom, int (*one)(struct bloom *bloom, const char *path))
+{
+    int worst = MW_EXIT_OK;
+    for (int i = 0; i < bloom->count; i++) {
+        const char *path = file_of(bloom, bloom->names[i]);
+        int status = path ? one(bloom, path) : MW_EXIT_ERROR;
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
 static int info(struct bloom *bloom)
 {
-    int status = MW_EXIT_OK;
-    for (int i = 0; i < bloom->count; i++) {
-        struct mw_error error = {0};
-        if (mw_bloom_info_print(bloom->names[i], bloom->json, &error) != 0)
-            status = fail(bloom, &error);
-    }
-    return status;
+    return each(bloom, info_one);
 }
 
 static int verify(struct bloom *bloom)
 {
-    int status = MW_EXIT_OK;
-    for (int i = 0; i < bloom->count; i++) {
-        struct mw_error error = {0};
-        int result = mw_bloom_info_verify(bloom->names[i], &error);
-        if (result == 0) {
-            printf("%s: sound\n", bloom->names[i]);
-        } else if (result == MW_ERR_FORMAT) {
-            puts(error.text);
-            status = status == MW_EXIT_OK ? MW_EXIT_FOUND : status;
-        } else {
-            status = fail(bloom, &error);
-        }
-    }
-    return status;
+    return each(bloom, verify_one);
 }
 
 /* --- the command line ------------------------------------------------------------------- */
@@ -281,9 +347,9 @@ static const struct {
     {"create", 1, create, "a file"},
     {"add", 0, add, NULL},
     {"merge", 2, merge, "a file to make and files to merge"},
-    {"info", 1, info, "a file"},
-    {"verify", 1, verify, "a file"},
-    {"rebuild", 2, rebuild, "a file to make and lists or mail to make it from"},
+    {"info", 1, info, "a filter's name or file"},
+    {"verify", 1, verify, "a filter's name or file"},
+    {"rebuild", 1, rebuild, "a file to make"},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
@@ -320,7 +386,7 @@ static int set_option(struct bloom *bloom, int option, char **argv)
     switch (option) {
     case 'c':
         status = number_option(bloom, "--capacity", optarg, &number);
-        bloom->capacity = number < 1e13 ? (uint64_t)number : 0;
+        bloom->capacity = number < 1e13 ? (uint64_t)number : UINT64_MAX;
         return status;
     case 'r':
         return number_option(bloom, "--fp-rate", optarg, &bloom->fp_rate);
@@ -346,6 +412,13 @@ static int set_option(struct bloom *bloom, int option, char **argv)
         return 0;
     case 'j':
         bloom->json = true;
+        return 0;
+    case 'R':
+        bloom->reach.redis = optarg;
+        bloom->store = true;
+        return 0;
+    case 'S':
+        bloom->store = true;
         return 0;
     case 'h':
         fputs(usage, stdout);
@@ -377,7 +450,7 @@ static int dispatch(struct bloom *bloom, const char *name)
 
 static int run(const struct mw_command *command, int argc, char **argv)
 {
-    struct bloom bloom = {.command = command, .capacity = 50000000, .fp_rate = 0.001, .kind = -1};
+    struct bloom bloom = {.command = command, .kind = -1};
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
         int status = set_option(&bloom, c, argv);
@@ -390,6 +463,7 @@ static int run(const struct mw_command *command, int argc, char **argv)
     bloom.names = argv + optind + 1;
     int status = dispatch(&bloom, argv[optind]);
     mw_filter_close(bloom.filter);
+    mw_reach_close(&bloom.reach);
     mw_config_free(bloom.teach.config);
     return status;
 }

@@ -13,6 +13,9 @@
 #include "cli/input.h"
 #include "cli/values.h"
 #include "core/clock.h"
+#include "core/learn.h"
+#include "core/names.h"
+#include "core/verdict.h"
 #include "worker/setup.h"
 
 enum { SHOW_MS = 200, ARENA_MOST = 65536 };
@@ -157,6 +160,84 @@ static void take_mail(struct mw_teach *teach, const char *path)
     mw_input_walk(&input, path);
 }
 
+/* --- the store ------------------------------------------------------------------------- */
+
+static int take_senders(struct mw_teach *teach, struct mw_error *error)
+{
+    char cursor[MW_CURSOR_SIZE] = "0";
+    int more;
+    do {
+        struct mw_arena *arena = mw_arena_new();
+        struct mw_texts addresses = {0};
+        more = mw_query_senders(teach->settings.store->query, arena, cursor, &addresses, error);
+        for (size_t i = 0; i < addresses.count; i++)
+            take(teach, arena, addresses.items[i]);
+        mw_arena_free(arena);
+    } while (more > 0);
+    return more;
+}
+
+/* A message may be gone by now. What was done with it stands in its facts. */
+static int take_stored(struct mw_teach *teach, const char *id, const struct mw_facts *facts,
+                       struct mw_error *error)
+{
+    struct mw_error why = {0};
+    struct mw_report *report = mw_query_report(teach->settings.store->query, id, &why);
+    if (!report && why.code == MW_ERR_MISSING)
+        return 0;
+    if (!report)
+        return mw_fail(error, why.code, "%s: %s", id, why.text);
+    const char *done = mw_fact_value(facts, "action");
+    int action = done ? mw_names_find(mw_action_names, done) : -1;
+    if (action >= 0)
+        report->action = (enum mw_action)action;
+    if (mw_learns_from(report))
+        end_report(teach, report);
+    mw_report_free(report);
+    return 0;
+}
+
+static int take_page(struct mw_teach *teach, struct mw_arena *arena, const struct mw_hits *hits,
+                     struct mw_error *error)
+{
+    struct mw_texts ids = {0};
+    for (size_t i = 0; i < hits->count; i++)
+        mw_texts_add(arena, &ids, hits->items[i].id);
+    struct mw_facts *facts = mw_arena_alloc(arena, (ids.count + 1) * sizeof *facts);
+    int result = mw_query_facts(teach->settings.store->query, arena, &ids, facts, error);
+    for (size_t i = 0; i < ids.count && result == 0; i++)
+        result = take_stored(teach, ids.items[i], &facts[i], error);
+    return result;
+}
+
+static int take_messages(struct mw_teach *teach, struct mw_error *error)
+{
+    enum { PAGE = 100 };
+    const struct mw_search_terms none = {0};
+    struct mw_search *search = mw_search_new(teach->settings.store->query, &none, 0, 0, error);
+    int more = search ? 1 : error->code;
+    while (more > 0) {
+        struct mw_arena *arena = mw_arena_new();
+        struct mw_hits hits = {0};
+        more = mw_search_next(search, arena, PAGE, &hits, error);
+        if (more > 0 && take_page(teach, arena, &hits, error) != 0)
+            more = error->code;
+        mw_arena_free(arena);
+    }
+    mw_search_free(search);
+    return more;
+}
+
+static void take_store(struct mw_teach *teach)
+{
+    struct mw_error error = {0};
+    int result = strcmp(mw_source_name_of(&teach->settings.source), "from") == 0
+                     ? take_senders(teach, &error)
+                     : take_messages(teach, &error);
+    if (result < 0)
+        teach->settings.failed(teach->settings.user, &error);
+}
+
 /* --- all of them ----------------------------------------------------------------------- */
 
 static bool is_mail(const struct mw_teach *teach, const char *path)
@@ -224,6 +305,8 @@ void mw_teach_run(struct mw_teach *teach, struct mw_filter *filter)
         else
             take_list(teach, teach->inputs[i]);
     }
+    if (teach->settings.store)
+        take_store(teach);
     if (teach->errands)
         mw_errands_finish(teach->errands);
     if (teach->settings.progress)

@@ -6,6 +6,7 @@
 
 #include "bloom/filter.h"
 #include "bloom/source.h"
+#include "cli/reach.h"
 #include "conf/config.h"
 
 /* What inputs are. AUTO: a folder is mail, a file that begins as a message or mbox does
@@ -20,6 +21,7 @@ struct mw_teach_settings {
     enum mw_teach_kind kind;
     bool progress;            /* on standard error */
     struct mw_config *config; /* limits and workers; its scanners are switched off */
+    struct mw_reach *store;   /* open, to be read as well; NULL: it is not */
     void *user;
     /* Something could not be read or kept; the rest is done all the same. */
     void (*failed)(void *user, const struct mw_error *error);
@@ -35,7 +37,11 @@ struct mw_teach *mw_teach_new(const struct mw_teach_settings *settings, char *co
                               int count, struct mw_error *error);
 void mw_teach_free(struct mw_teach *teach);
 
-/* Reads all inputs into filter, and flushes it. */
+/*
+ * Reads all inputs into filter, and flushes it. Of the store, that is what memory would have
+ * learned (core/learn.h): senders (source from) are those it has noted, other values come
+ * from the reports that it still keeps.
+ */
 void mw_teach_run(struct mw_teach *teach, struct mw_filter *filter);
 
 struct mw_teach_sum {

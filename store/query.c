@@ -267,6 +267,34 @@ int mw_query_sender(struct mw_query *query, struct mw_arena *arena, const char *
                : mw_fail(error, MW_ERR_MISSING, "no message from %s is stored", address);
 }
 
+/* Whether a value of an index was cut, as mw_index_value does it. */
+static bool was_cut(const char *value)
+{
+    enum { KEPT = 80, DIGITS = 32 };
+    return strlen(value) == KEPT + 1 + DIGITS && value[KEPT] == '~';
+}
+
+int mw_query_senders(struct mw_query *query, struct mw_arena *arena, char cursor[MW_CURSOR_SIZE],
+                     struct mw_texts *addresses, struct mw_error *error)
+{
+    redisReply **replies;
+    const char *start = mw_query_key(query, arena, "sender:");
+    mw_flight_add(mw_query_begin(query), "SCAN", cursor, "MATCH",
+                  mw_query_key(query, arena, "sender:*"), "COUNT", "1000", NULL);
+    if (mw_query_fly(query, arena, 0, &replies, error) != 0)
+        return error->code;
+    if (replies[0]->elements != 2)
+        return mw_fail(error, MW_ERR_FORMAT, "Redis answers SCAN with something else");
+    const redisReply *keys = replies[0]->element[1];
+    for (size_t i = 0; i < keys->elements; i++) {
+        const char *key = mw_reply_text(keys->element[i]);
+        if (strncmp(key, start, strlen(start)) == 0 && !was_cut(key + strlen(start)))
+            mw_texts_add(arena, addresses, mw_arena_dup(arena, key + strlen(start)));
+    }
+    snprintf(cursor, MW_CURSOR_SIZE, "%s", mw_reply_text(replies[0]->element[0]));
+    return strcmp(cursor, "0") != 0;
+}
+
 /* --- attachments --------------------------------------------------------------------------- */
 
 int mw_query_attachment(struct mw_query *query, struct mw_arena *arena, const char *sha256,

@@ -56,6 +56,15 @@ int mw_query_attachments_of(struct mw_query *query, struct mw_arena *arena, cons
 int mw_query_sender(struct mw_query *query, struct mw_arena *arena, const char *address,
                     struct mw_facts *facts, struct mw_error *error);
 
+/*
+ * Addresses of senders of whom mail was accepted, page by page: cursor is "0" before the first.
+ * 1 while there may be more, 0 after the last. A sender may come twice; those whose address
+ * is so long that its key has only a part of it do not.
+ */
+enum { MW_CURSOR_SIZE = 24 };
+int mw_query_senders(struct mw_query *query, struct mw_arena *arena, char cursor[MW_CURSOR_SIZE],
+                     struct mw_texts *addresses, struct mw_error *error);
+
 /* --- attachments -------------------------------------------------------------------------- */
 
 /* name, type, size, md5, sha1, verdict, findings, scanned, first_seen, last_seen, ... */

@@ -140,12 +140,23 @@ is($text, "1 messages read: 1 values added, 0 were there already\n", 'but for ma
 ($text, $status) = run(q{}, qw(bloom add --source form), "$dir/d.filter");
 ok($status == 2 && $text =~ /--source: 'form' is no source; did you mean 'from'/, 'a wrong source gets the nearest');
 
+($text, $status) = run(q{}, qw(bloom info --json --config), $conf, 'people');
+ok($status == 0 && decode_json($text)->{values} == 42, 'info takes the name of a filter of the configuration');
+($text, $status) = run(q{}, qw(bloom verify --config), $conf, 'people', 'files');
+is("$status $text", "0 $dir/people.filter: sound\n$dir/files.filter: sound\n", 'so does verify');
+($text, $status) = run(q{}, qw(bloom info --config), $conf, 'poeple');
+ok($status == 2 && $text =~ /no filter 'poeple'; did you mean 'people'/, 'another name gets the nearest');
+
 # Rebuilding.
 my $list = write_file("$dir/many", join q{}, map { "value$_\@example.com\n" } 1 .. 3000);
 ($text, $status) = run(q{}, qw(bloom rebuild --capacity 100), "$dir/r.filter", $list);
 is($status, 0, 'a filter is rebuilt from a list');
 ($text, $status) = run(q{}, qw(seen --filter), "$dir/r.filter", '--file', $list);
 is($status, 0, '... and knows all of it, layers and all');
+($text, $status) = run(q{}, qw(bloom rebuild --capacity 100), "$dir/s.filter");
+ok($status == 2 && $text =~ /name lists or mail to make it from, or say --store/, 'not from nothing');
+($text, $status) = run(q{}, qw(bloom create --capacity 20000g), "$dir/s.filter");
+ok($status == 2 && $text =~ /capacity must be from 1 to/, 'a capacity beyond all bounds is an error');
 ($text, $status) = run(q{}, qw(bloom rebuild), "$dir/s.filter", $list, "$dir/absent");
 ok($status == 2 && !-e "$dir/s.filter", 'nothing that lacks a list is left behind');
 SKIP: {

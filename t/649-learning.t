@@ -141,6 +141,30 @@ is(told($from), 'yes no', '... its sender is new when the mail is taken');
     $daemon->stop;
 }
 
+# --- made anew from what is stored --------------------------------------------------------------------
+{
+    $daemon->configure(milter => { memory_max => undef });
+    $daemon->start;
+    my $never = stranger();
+    send_mail($never, recipient => 'no@example.org');
+    ok(wait_until(10, sub { $redis->command('ZCARD', "mw:index:from:$never") }), 'a mail that is refused is kept');
+    $daemon->stop;
+    my @accepted = grep { $_ ne $never } map {"stranger$_\@example.com"} 0 .. $senders - 1;
+    for my $source ('from', 'envelope-from') {
+        my $out = "$dir/$source.filter";
+        my ($text, $status) = run(q{}, $ENV{MAILWITNESS}, qw(bloom rebuild --store --config), $daemon->{config}, qw(--filter from --source), $source, $out);
+        is($status, 0, "a filter of $source is made anew from the store") or diag($text);
+        ($text, $status) = run(q{}, $ENV{MAILWITNESS}, 'seen', '--filter', $out, @accepted);
+        is($status, 0, '... it knows all whose mail was accepted') or diag($text);
+        ($text, $status) = run(q{}, $ENV{MAILWITNESS}, 'seen', '--filter', $out, $never);
+        is($status, 1, '... and nobody else') or diag($text);
+    }
+    my ($info) = run(q{}, $ENV{MAILWITNESS}, qw(bloom info --json), "$dir/from.filter");
+    like($info, qr/"capacity":100000\b/, '... of the capacity that the configuration says');
+    my ($text, $status) = run(q{}, $ENV{MAILWITNESS}, qw(bloom rebuild --redis unix:/nonexistent/redis), "$dir/none.filter");
+    ok($status == 2 && $text =~ m{/nonexistent/redis} && !-e "$dir/none.filter", 'without Redis that is an error, and leaves nothing behind');
+}
+
 # --- neither Redis nor the disk ---------------------------------------------------------------------
 SKIP: {
     skip 'no file system of our own can be mounted', 3 if $> != 0 || system('unshare', '-m', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', $dir) != 0;
