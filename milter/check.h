@@ -17,6 +17,14 @@ struct mw_config *mw_check_load(const char *path, struct mw_arena *arena,
 void mw_check_times(const struct mw_config *config, struct mw_arena *arena,
                     struct mw_texts *warnings);
 
+/*
+ * Warns of rights that are wider than they need be: root that never becomes another user, files
+ * with passwords and keys that everybody can read, folders in which everybody can put something
+ * in the place of our files.
+ */
+void mw_check_rights(const struct mw_config *config, struct mw_arena *arena,
+                     struct mw_texts *warnings);
+
 /* Loads rules and databases as a worker would, and throws them away. */
 void mw_check_engines(const struct mw_config *config, struct mw_arena *arena,
                       struct mw_texts *mistakes, struct mw_texts *warnings);

@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "milter/callbacks.h"
 #include "milter/check.h"
 #include "milter/check_memory.h"
@@ -77,6 +79,7 @@ int mw_lifecycle_test(const struct mw_lifecycle_options *options)
     struct mw_config *config = mw_check_load(options->config_path, arena, &findings.mistakes);
     if (config) {
         mw_check_times(config, arena, &findings.warnings);
+        mw_check_rights(config, arena, &findings.warnings);
         mw_check_engines(config, arena, &findings.mistakes, &findings.warnings);
         check_as_user(config, arena, &findings);
     }
@@ -216,24 +219,27 @@ static int open_control(struct lifecycle *life, struct mw_error *error)
     return mw_listen_open(name, &settings, &life->control, error);
 }
 
+/* As milter.user: in a folder that others may write to, root would write where they want. */
 static int write_pid_file(const struct lifecycle *life, struct mw_error *error)
 {
+    struct mw_error why = {0};
     const char *path = life->config->milter.pid_file;
+    char text[24];
     if (!path || !*path)
         return 0;
-    FILE *file = fopen(path, "we");
-    if (!file)
-        return mw_fail_errno(error, "cannot write %s", path);
-    fprintf(file, "%d\n", (int)getpid());
-    return fclose(file) == 0 ? 0 : mw_fail_errno(error, "cannot write %s", path);
+    snprintf(text, sizeof text, "%d\n", (int)getpid());
+    return mw_file_replace(path, mw_bytes_of(text), 0644, &why) == 0
+               ? 0
+               : mw_fail(error, why.code, "milter.pid_file: %s", why.text);
 }
 
 /* So that they can be asked for, and removed at the end. */
 static int give_file(const struct mw_listener *listener, uid_t user, struct mw_error *error)
 {
-    if (!listener->path[0] || lchown(listener->path, user, (gid_t)-1) == 0)
+    struct mw_error why = {0};
+    if (!listener->path[0] || mw_file_give(listener->path, S_IFSOCK, user, (gid_t)-1, &why) == 0)
         return 0;
-    return mw_fail_errno(error, "cannot give %s to milter.user", listener->path);
+    return mw_fail(error, why.code, "cannot give a socket to milter.user: %s", why.text);
 }
 
 static int give_files(const struct lifecycle *life, uid_t user, struct mw_error *error)
@@ -267,6 +273,7 @@ static void log_warnings(const struct lifecycle *life)
     struct mw_arena *arena = mw_arena_new();
     struct mw_texts warnings = {0};
     mw_check_times(life->config, arena, &warnings);
+    mw_check_rights(life->config, arena, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
         mw_log_write(life->log, MW_LOG_WARNING, NULL, "%s", warnings.items[i]);
     mw_arena_free(arena);
@@ -288,9 +295,9 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
     }
     life->snapshot = mw_daemon_snapshot(life->daemon);
     if (open_listeners(life, error) != 0 || open_control(life, error) != 0 ||
-        write_pid_file(life, error) != 0)
+        drop_rights(life, error) != 0)
         return error->code;
-    return drop_rights(life, error);
+    return write_pid_file(life, error);
 }
 
 /* --- running ------------------------------------------------------------------- */

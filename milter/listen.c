@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 enum { BACKLOG = 1024 };
 
 /* A socket's name taken apart. */
@@ -169,6 +171,7 @@ static int bind_local(int fd, const struct place *place, const struct mw_listen_
                       struct mw_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct mw_error why = {0};
     mode_t mode = 0;
     gid_t group = (gid_t)-1;
     memcpy(address.sun_path, place->path, sizeof place->path);
@@ -180,17 +183,17 @@ static int bind_local(int fd, const struct place *place, const struct mw_listen_
         return error->code;
     int result = remove_stale(&address, error);
     if (result == 0) {
-        mode_t before = umask(0177);
+        /* The mode comes with the file: a name may lead somewhere else a moment later. */
+        mode_t before = umask(0777 & ~mode);
         if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
             listen(fd, BACKLOG) != 0)
             result = mw_fail_errno(error, "cannot listen on %s", place->path);
-        else if (group != (gid_t)-1 && chown(place->path, (uid_t)-1, group) != 0)
-            result = mw_fail_errno(error,
-                                   "milter.socket_group: cannot give %s to the group %s (start as "
-                                   "root, or leave it out where systemd makes the socket)",
-                                   place->path, settings->group);
-        else if (chmod(place->path, mode) != 0)
-            result = mw_fail_errno(error, "cannot set the mode of %s", place->path);
+        else if (group != (gid_t)-1 &&
+                 mw_file_give(place->path, S_IFSOCK, (uid_t)-1, group, &why) != 0)
+            result = mw_fail(error, why.code,
+                             "milter.socket_group: %s; it is for the group %s (start as root, or "
+                             "leave it out where systemd makes the socket)",
+                             why.text, settings->group);
         umask(before);
     }
     close(lock);

@@ -20,28 +20,36 @@ static struct mw_tracked *open_filters(const struct mw_snapshot *snapshot, struc
     return mw_tracked_open(config->filters.items, config->filters.count, error);
 }
 
-static int make_file(const struct mw_tracked_settings *filter, const struct passwd *owner,
-                     struct mw_error *error)
+static int make_file(const struct mw_tracked_settings *filter, struct mw_error *error)
 {
     struct mw_error why = {0};
-    if (access(filter->file, F_OK) == 0)
+    if (access(filter->file, F_OK) == 0 ||
+        mw_filter_create(filter->file, filter->capacity, filter->fp_rate, &why) == 0)
         return 0;
-    if (mw_filter_create(filter->file, filter->capacity, filter->fp_rate, &why) != 0)
-        return mw_fail(error, why.code, "filter '%s': %s", filter->name, why.text);
-    if (owner && chown(filter->file, owner->pw_uid, owner->pw_gid) != 0)
-        return mw_fail_errno(error, "filter '%s': cannot give %s to milter.user", filter->name,
-                             filter->file);
+    return mw_fail(error, why.code, "filter '%s': %s", filter->name, why.text);
+}
+
+static int make_files(const struct mw_config *config, struct mw_error *error)
+{
+    for (size_t i = 0; i < config->filters.count; i++)
+        if (make_file(&config->filters.items[i], error) != 0)
+            return error->code;
     return 0;
 }
 
 int mw_memory_prepare(const struct mw_config *config, struct mw_error *error)
 {
-    const char *user = config->milter.user;
-    const struct passwd *owner = geteuid() == 0 && user && *user ? getpwnam(user) : NULL;
-    for (size_t i = 0; i < config->filters.count; i++)
-        if (make_file(&config->filters.items[i], owner, error) != 0)
-            return error->code;
-    return 0;
+    const char *name = config->milter.user;
+    const struct passwd *user = geteuid() == 0 && name && *name ? getpwnam(name) : NULL;
+    if (!user)
+        return make_files(config, error);
+    gid_t group = getegid();
+    if (setegid(user->pw_gid) != 0 || seteuid(user->pw_uid) != 0)
+        return mw_fail_errno(error, "cannot make files of filters as %s", name);
+    int result = make_files(config, error);
+    if (seteuid(0) != 0 || setegid(group) != 0)
+        abort(); /* less than root, and more than the user: no way to go on */
+    return result;
 }
 
 static void init_lock(pthread_rwlock_t *lock)

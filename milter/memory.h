@@ -14,7 +14,8 @@ struct mw_memory;
 
 /*
  * Makes the files of filters that have none, so that the workers, which start before filters
- * are opened, find them from the first message on. They are milter.user's, when root.
+ * are opened, find them from the first message on. As root it does so with the rights of
+ * milter.user, whose they are.
  */
 int mw_memory_prepare(const struct mw_config *config, struct mw_error *error);
 

@@ -49,7 +49,7 @@ static void save_run(struct mw_store *store)
     if (due || strcmp(run_id, store->saved_run_id) == 0)
         return;
     run_path(store, path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
     /* A file that cannot be written only costs a repetition. */
@@ -320,7 +320,8 @@ int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *er
     int result = 0;
     pthread_mutex_lock(&store->lock);
     for (;;) {
-        bool done = store->looked && store->up && !mw_store_must_repeat(store) && waiting(store) == 0;
+        bool done =
+            store->looked && store->up && !mw_store_must_repeat(store) && waiting(store) == 0;
         if (done)
             break;
         if (mw_clock_ms() >= deadline) {

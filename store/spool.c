@@ -56,7 +56,7 @@ int mw_spool_lock(const char *folder, struct mw_error *error)
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return mw_fail_errno(error, "cannot make the spool's folder %s", folder);
     snprintf(path, sizeof path, "%s/lock", folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return mw_fail_errno(error, "cannot write in the spool's folder %s", folder);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
