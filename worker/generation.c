@@ -115,6 +115,7 @@ static void confine(struct generation *generation, const struct slot *slot, int 
     const struct mw_sender_filter *filter = &generation->settings.witness.sender_filter;
     struct mw_sandbox_settings sandbox = generation->settings.sandbox;
     sandbox.scratch = slot->worker_folder;
+    sandbox.runner = slot->runner_folder != NULL;
     forget_signals();
     leave_streams();
     keep_only(fds, count);

@@ -33,6 +33,7 @@ struct mw_sandbox_settings {
     const char *user;    /* to become, when started as root; NULL: nobody */
     const char *scratch; /* the one folder that stays writable; NULL: none */
     size_t memory_max;   /* bytes of data a process may have; 0: no bound */
+    bool runner;         /* one stands beside it: memory files can be made for that */
 };
 
 /*

@@ -49,9 +49,10 @@ static void add_system(struct rules *rules)
 }
 
 /* Where the kernel has no Landlock, the generation has said so already. */
-static int confine_files(const struct rules *rules, struct mw_error *error)
+static int confine_reach(const struct rules *rules, bool network, struct mw_error *error)
 {
-    return mw_landlock_enter(rules->items, rules->count, error) < 0 ? error->code : 0;
+    const struct mw_landlock_reach reach = {rules->items, rules->count, network};
+    return mw_landlock_enter(&reach, error) < 0 ? error->code : 0;
 }
 
 static int limit(__rlimit_resource_t resource, size_t value, struct mw_error *error)
@@ -64,11 +65,35 @@ static int limit(__rlimit_resource_t resource, size_t value, struct mw_error *er
                : mw_fail_errno(error, "cannot set a program's resource limits");
 }
 
+static int load(scmp_filter_ctx filter, int result, const char *whose, struct mw_error *error)
+{
+    if (result == 0)
+        result = seccomp_load(filter);
+    seccomp_release(filter);
+    if (result == 0)
+        return 0;
+    errno = -result;
+    return mw_fail_errno(error, "cannot confine %s's system calls", whose);
+}
+
+/* For a program, or NULL: for what starts programs. */
+static int confine_calls(const struct mw_exec_program *program, struct mw_error *error)
+{
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
+        return 0; /* as the generation has said */
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int result = !filter   ? -ENOMEM
+                 : program ? mw_sandbox_calls_of_program(filter, program->network)
+                           : mw_sandbox_calls_of_runner(filter);
+    return load(filter, result, program ? "a program" : "what starts programs", error);
+}
+
 int mw_sandbox_enter_runner(const struct mw_sandbox_settings *settings,
                             const struct mw_exec_programs *programs, struct mw_error *error)
 {
     struct rules rules = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    mw_sandbox_first_to_go();
     if (settings->mode == MW_SANDBOX_OFF)
         return 0;
     /* Counted by user: only for one that is used for workers alone. */
@@ -82,65 +107,15 @@ int mw_sandbox_enter_runner(const struct mw_sandbox_settings *settings,
     add_system(&rules);
     add(&rules, "/proc/self", MW_PATH_READ); /* to find what programs leave behind */
     add(&rules, settings->scratch, MW_PATH_WRITE);
-    for (size_t i = 0; i < programs->count; i++)
+    bool network = false;
+    for (size_t i = 0; i < programs->count; i++) {
         add_program(&rules, &programs->items[i]);
-    return confine_files(&rules, error);
-}
-
-/* What programs need as little, beside what mw_sandbox_deny has. A worker is not let to make these
- * calls either: it may only what it is known to need. */
-static const int denied[] = {
-    SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam), SCMP_SYS(sched_setattr),
-    SCMP_SYS(setpriority),        SCMP_SYS(ioprio_set),     SCMP_SYS(personality),
-};
-
-static int deny_sockets(scmp_filter_ctx filter, bool network)
-{
-    const uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
-    if (!network)
-        return seccomp_rule_add(filter, eperm, SCMP_SYS(socket), 0);
-    /* All families but those of the Internet, and the kernel's for looking up routes. */
-    struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_LT, AF_INET, 0);
-    struct scmp_arg_cmp between = SCMP_A0(SCMP_CMP_GT, AF_INET6, 0);
-    int result = seccomp_rule_add(filter, eperm, SCMP_SYS(socket), 1, local);
-    for (unsigned family = AF_INET + 1; family < AF_INET6 && result == 0; family++) {
-        struct scmp_arg_cmp other = SCMP_A0(SCMP_CMP_EQ, family, 0);
-        result = seccomp_rule_add(filter, eperm, SCMP_SYS(socket), 1, other);
+        network = network || programs->items[i].network;
     }
-    return result == 0 ? seccomp_rule_add(filter, eperm, SCMP_SYS(socket), 1, between) : result;
-}
-
-static int add_rules(scmp_filter_ctx filter, const struct mw_exec_program *program)
-{
-    const uint32_t eperm = SCMP_ACT_ERRNO(EPERM);
-    int result = mw_sandbox_deny(filter, eperm);
-    if (result == 0)
-        result = deny_sockets(filter, program->network);
-    for (size_t i = 0; i < sizeof denied / sizeof *denied && result == 0; i++)
-        result = seccomp_rule_add(filter, eperm, denied[i], 0);
-    /* abort(3) raises a signal in itself; limits are its own to lower. */
-    struct scmp_arg_cmp others = SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
-    if (result == 0)
-        result = seccomp_rule_add(filter, eperm, SCMP_SYS(tgkill), 1, others);
-    struct scmp_arg_cmp elsewhere = SCMP_A0(SCMP_CMP_NE, 0, 0);
-    if (result == 0)
-        result = seccomp_rule_add(filter, eperm, SCMP_SYS(prlimit64), 1, elsewhere);
-    return result;
-}
-
-static int confine_calls(const struct mw_exec_program *program, struct mw_error *error)
-{
-    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
-        return 0; /* as the generation has said */
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    int result = filter ? add_rules(filter, program) : -ENOMEM;
-    if (result == 0)
-        result = seccomp_load(filter);
-    seccomp_release(filter);
-    if (result == 0)
-        return 0;
-    errno = -result;
-    return mw_fail_errno(error, "cannot confine a program's system calls");
+    if (confine_reach(&rules, network, error) != 0)
+        return error->code;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return confine_calls(NULL, error);
 }
 
 int mw_sandbox_enter_program(const struct mw_sandbox_settings *settings,
@@ -164,7 +139,7 @@ int mw_sandbox_enter_program(const struct mw_sandbox_settings *settings,
     add_program(&rules, program);
     add(&rules, input, MW_PATH_READ);
     add(&rules, home, MW_PATH_WRITE);
-    if (confine_files(&rules, error) != 0 || confine_calls(program, error) != 0)
+    if (confine_reach(&rules, program->network, error) != 0 || confine_calls(program, error) != 0)
         return error->code;
     /* Last: this process may be larger than the program is allowed to be. */
     return limit(RLIMIT_AS, program->memory_max, error);

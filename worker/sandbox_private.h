@@ -6,9 +6,17 @@
 
 extern const char mw_sandbox_no_landlock[], mw_sandbox_no_seccomp[];
 
-/* Adds to a filter (scmp_filter_ctx) that system calls which nothing that reads files has a
- * use for meet this action. 0, or a negative errno. */
-int mw_sandbox_deny(void *filter, uint32_t action);
+/*
+ * Add to a filter (scmp_filter_ctx) the system calls of a kind of process; 0, or a negative errno.
+ * A worker's says what may be done, with a runner beside it or not; the others what may not.
+ * Those of a program go with the process that asks: it starts the program.
+ */
+int mw_sandbox_calls_of_worker(void *filter, bool runner);
+int mw_sandbox_calls_of_runner(void *filter);
+int mw_sandbox_calls_of_program(void *filter, bool network);
+
+/* Has the kernel end this process first when memory is short; its children inherit that. */
+void mw_sandbox_first_to_go(void);
 
 /* Becomes the user called name (NULL: nobody), when root. */
 int mw_sandbox_change_user(const char *name, struct mw_error *error);

@@ -147,11 +147,12 @@ _Noreturn static void empty_as_owner(const char *folder, const struct stat *fact
 {
     struct mw_error ignored = {0};
     const struct mw_path_rule only = {folder, MW_PATH_WRITE};
+    const struct mw_landlock_reach reach = {.paths = &only, .count = 1};
     uid_t user = facts->st_uid;
     gid_t group = facts->st_gid;
     if (setgroups(0, NULL) != 0 || setresgid(group, group, group) != 0 ||
         setresuid(user, user, user) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        mw_landlock_enter(&only, 1, &ignored) < 0)
+        mw_landlock_enter(&reach, &ignored) < 0)
         _exit(1);
     mw_scratch_empty(folder);
     _exit(0);
