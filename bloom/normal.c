@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/ascii.h"
+
 static const char *const names[] = {"address", "domain", "caseless", "text"};
 
 int mw_normal_from_name(const char *name)
@@ -28,13 +30,8 @@ static char *trimmed(struct mw_arena *arena, const char *value)
 /* In place for ASCII, which nearly all of it is. */
 static char *folded(struct mw_arena *arena, char *text)
 {
-    bool ascii = true;
-    for (char *c = text; *c; c++) {
-        ascii = ascii && (unsigned char)*c < 128;
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    }
-    if (ascii || !g_utf8_validate(text, -1, NULL))
+    mw_ascii_lower_text(text);
+    if (mw_bytes_is_ascii(mw_bytes_of(text)) || !g_utf8_validate(text, -1, NULL))
         return text;
     char *fold = g_utf8_casefold(text, -1);
     char *composed = g_utf8_normalize(fold, -1, G_NORMALIZE_NFC);

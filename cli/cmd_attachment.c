@@ -14,6 +14,7 @@
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "cli/zip.h"
+#include "core/ascii.h"
 #include "scanners/hash.h"
 
 static const char usage[] =
@@ -72,12 +73,8 @@ static int fail(const struct asking *asking, const struct mw_error *error)
 /* The hash in lower case, in the arena; NULL with error when it is none. */
 static const char *check_hash(struct asking *asking, const char *text, struct mw_error *error)
 {
-    char *hash = mw_arena_dup(asking->arena, text);
-    for (char *c = hash; *c; c++)
-        if (*c >= 'A' && *c <= 'F')
-            *c = (char)(*c - 'A' + 'a');
-    if (strlen(hash) == DIGITS && strspn(hash, "0123456789abcdef") == DIGITS)
-        return hash;
+    if (mw_hex_is(text, DIGITS))
+        return mw_ascii_lower_text(mw_arena_dup(asking->arena, text));
     mw_fail(error, MW_ERR_INPUT, "'%s' is no SHA-256: %d hexadecimal digits", text, DIGITS);
     return NULL;
 }

@@ -10,6 +10,7 @@
 #include "cli/sweep.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "core/ascii.h"
 
 static const char hunt_usage[] =
     "usage: mailwitness hunt [OPTION]... RULES...\n"
@@ -282,11 +283,12 @@ static int parse(struct hunt *hunt, int argc, char **argv)
     if (hunt->rescan && (optind == argc) == !mw_conditions_any(hunt->times))
         return mw_command_fail(hunt->reach.command,
                                "name attachments by their SHA-256, or a time with --since");
-    for (int i = optind; hunt->rescan && i < argc; i++)
-        if (strlen(argv[i]) != DIGITS || strspn(argv[i], "0123456789abcdef") != DIGITS)
-            return mw_command_fail(hunt->reach.command,
-                                   "'%s' is no SHA-256: %d hexadecimal digits in lower case",
+    for (int i = optind; hunt->rescan && i < argc; i++) {
+        if (!mw_hex_is(argv[i], DIGITS))
+            return mw_command_fail(hunt->reach.command, "'%s' is no SHA-256: %d hexadecimal digits",
                                    argv[i], DIGITS);
+        mw_ascii_lower_text(argv[i]);
+    }
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/when.h"
+#include "core/ascii.h"
 #include "core/names.h"
 #include "core/network.h"
 #include "core/url.h"
@@ -106,7 +107,7 @@ static const char *containing(struct mw_arena *arena, const char *value)
 
 static int check_hash(const char *option, const char *value, size_t digits, struct mw_error *error)
 {
-    if (strlen(value) == digits && strspn(value, "0123456789abcdefABCDEF") == digits)
+    if (mw_hex_is(value, digits))
         return 0;
     return mw_fail(error, MW_ERR_INPUT, "--%s: '%s' is not %zu hexadecimal digits", option, value,
                    digits);

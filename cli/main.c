@@ -1,5 +1,6 @@
 /* mailwitness: the command line. */
 #include <gmime/gmime-version.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -90,9 +91,17 @@ static int version(void)
     return finish_output(MW_EXIT_OK);
 }
 
+/* How wide characters are follows from the terminal's encoding; which letters are the same
+ * does not follow from its language: in Turkish I is no capital i, and headers are. */
+static void set_locale(void)
+{
+    const char *encoding = setlocale(LC_CTYPE, "") ? nl_langinfo(CODESET) : "";
+    setlocale(LC_CTYPE, strcmp(encoding, "UTF-8") == 0 ? "C.UTF-8" : "C");
+}
+
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, "");
+    set_locale();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that must not grow is an error with a name */
     if (argc < 2) {

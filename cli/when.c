@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <time.h>
 
+#include "core/ascii.h"
+
 /* How long what was written lasts. */
 enum span { SPAN_MS, SPAN_SECOND, SPAN_MINUTE, SPAN_DAY, SPAN_MONTH, SPAN_YEAR };
 
@@ -216,8 +218,7 @@ static const struct unit *find_unit(const char *text, size_t length)
     if (length == 0 || length > sizeof name - 3)
         return NULL;
     snprintf(name, sizeof name, " %.*s ", (int)length, text);
-    for (char *c = name; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
+    mw_ascii_lower_text(name);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strstr(units[i].names, name))
             return &units[i];

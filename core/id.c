@@ -8,6 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "core/ascii.h"
+
 enum { COUNTER_BITS = 12, COUNTER_END = 1 << COUNTER_BITS };
 
 struct mw_id_source {
@@ -76,13 +78,10 @@ void mw_id_next(struct mw_id_source *source, char out[MW_ID_SIZE])
     mw_id_next_at(source, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, out);
 }
 
-static int hex_value(char c)
+/* An id is written in lower case. */
+static int id_digit(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
+    return c == mw_ascii_lower(c) ? mw_hex_value(c) : -1;
 }
 
 bool mw_id_parse(const char *text, uint64_t *unix_ms)
@@ -92,10 +91,10 @@ bool mw_id_parse(const char *text, uint64_t *unix_ms)
         return false;
     for (int i = 0, digits = 0; i < MW_ID_SIZE - 1; i++) {
         bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (hyphen != (text[i] == '-') || (!hyphen && hex_value(text[i]) < 0))
+        if (hyphen != (text[i] == '-') || (!hyphen && id_digit(text[i]) < 0))
             return false;
         if (!hyphen && digits++ < 12)
-            ms = ms << 4 | (uint64_t)hex_value(text[i]);
+            ms = ms << 4 | (uint64_t)id_digit(text[i]);
     }
     if (text[14] != '7' || !strchr("89ab", text[19]))
         return false;

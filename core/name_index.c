@@ -4,14 +4,14 @@
 #include <stdint.h>
 #include <strings.h>
 
+#include "core/ascii.h"
+
 /* FNV-1a (RFC 9923 describes it) over ASCII lower case. */
 static uint64_t hash_name(const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (; *name; name++) {
-        unsigned char c = (unsigned char)*name;
-        hash = (hash ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * 0x100000001b3u;
-    }
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)mw_ascii_lower(*name)) * 0x100000001b3u;
     return hash ^ hash >> 32;
 }
 

@@ -6,18 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/name_index.h"
 #include "core/report_json.h"
-
-/* name in ASCII lower case, in the arena. */
-static const char *lower(struct mw_arena *arena, const char *name)
-{
-    char *copy = mw_arena_dup(arena, name);
-    for (char *c = copy; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
-}
 
 /* The values of the field at index first and of those of the same name behind it: one
  * stands alone, several in an array. */
@@ -71,7 +62,7 @@ void mw_headers_to_json(struct mw_json_out *out, const struct mw_headers *header
     for (size_t i = 0; i < headers->count; i++) {
         if (places[i].rank > 0)
             continue;
-        mw_json_out_key(out, lower(scratch, names[i]));
+        mw_json_out_key(out, mw_ascii_lower_text(mw_arena_dup(scratch, names[i])));
         write_values(out, headers, places, i);
     }
     mw_json_out_char(out, '}');
@@ -135,7 +126,7 @@ static int read_names(struct mw_arena *arena, json_t *values, json_t *names,
     const struct mw_name_place *places = mw_name_index(arena, list, count);
     for (size_t i = 0; i < count; i++) {
         different += places[i].rank == 0;
-        json_t *entry = json_object_get(values, lower(arena, list[i]));
+        json_t *entry = json_object_get(values, mw_ascii_lower_text(mw_arena_dup(arena, list[i])));
         const char *value = value_of(entry, &places[i]);
         if (!value)
             return mw_fail(error, MW_ERR_FORMAT, "header_names: entry %zu has no value", i);

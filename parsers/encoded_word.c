@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 #include "parsers/mime_private.h"
 #include "parsers/text.h"
@@ -58,7 +59,7 @@ static bool is_blank(char c)
 
 static bool is_hex(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+    return mw_hex_value(c) >= 0;
 }
 
 /* The first place of a two-letter mark within reach; NULL when there is none. */
@@ -109,13 +110,6 @@ static bool read_word(const char *text, struct word *word)
     return true;
 }
 
-static int hex_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return (c | 0x20) - 'a' + 10;
-}
-
 /* The "Q" encoding (RFC 2047 section 4.2); an escape that is none stays. */
 static size_t decode_q(struct mw_bytes data, unsigned char *out)
 {
@@ -124,7 +118,8 @@ static size_t decode_q(struct mw_bytes data, unsigned char *out)
         unsigned char c = data.data[i];
         if (c == '=' && i + 2 < data.size && is_hex((char)data.data[i + 1]) &&
             is_hex((char)data.data[i + 2])) {
-            c = (unsigned char)(hex_value(data.data[i + 1]) * 16 + hex_value(data.data[i + 2]));
+            c = (unsigned char)(mw_hex_value((char)data.data[i + 1]) * 16 +
+                                mw_hex_value((char)data.data[i + 2]));
             i += 2;
         } else if (c == '_') {
             c = ' ';

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
@@ -172,13 +173,6 @@ static char *undisguise(struct mw_arena *arena, struct mw_bytes match)
     return out;
 }
 
-static void lower(char *text)
-{
-    for (; *text; text++)
-        if (*text >= 'A' && *text <= 'Z')
-            *text = (char)(*text - 'A' + 'a');
-}
-
 /* What ends a sentence does not end a URL; a bracket does when it opened in it. */
 static void trim_url(char *url)
 {
@@ -214,15 +208,15 @@ static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char 
     case EMAIL:
         return is_public(indicator, strchr(text, '@') + 1);
     case DOMAIN:
-        lower(text);
+        mw_ascii_lower_text(text);
         return is_public(indicator, text);
     case IPV4:
         return inet_pton(AF_INET, text, binary) == 1;
     case IPV6:
-        lower(text);
+        mw_ascii_lower_text(text);
         return strlen(text) > 2 && inet_pton(AF_INET6, text, binary) == 1;
     default:
-        lower(text);
+        mw_ascii_lower_text(text);
         return true;
     }
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 #include "parsers/encoded_word.h"
 #include "parsers/mime_private.h"
@@ -130,13 +131,7 @@ void mw_mime_headers(struct mw_parse *parse, const char *place, struct mw_bytes 
 
 static const char *lower_dup(struct mw_arena *arena, const char *text)
 {
-    if (!text)
-        return NULL;
-    char *copy = mw_utf8_clean_line(arena, mw_bytes_of(text), NULL);
-    for (char *c = copy; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
+    return text ? mw_ascii_lower_text(mw_utf8_clean_line(arena, mw_bytes_of(text), NULL)) : NULL;
 }
 
 /*

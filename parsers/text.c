@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <uchardet.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 
 /* Names that mail uses, and what its writers and clients mean by them
@@ -173,11 +174,7 @@ static const char *byte_order_mark(struct mw_bytes bytes, size_t *length)
 
 static const char *lower(struct mw_arena *arena, const char *name)
 {
-    char *copy = mw_utf8_clean_line(arena, mw_bytes_of(name), NULL);
-    for (char *c = copy; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
+    return mw_ascii_lower_text(mw_utf8_clean_line(arena, mw_bytes_of(name), NULL));
 }
 
 static void take_utf8(struct mw_arena *arena, struct mw_bytes bytes, struct mw_text *text)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "core/ascii.h"
+
 enum { DIGESTS = 4, SHA256 = 2, BLOCK = 16384 };
 
 static const char *const digest_names[DIGESTS] = {"MD5", "SHA1", "SHA256", "SHA512"};
@@ -47,15 +49,11 @@ void mw_hasher_free(struct mw_hasher *hasher)
 
 static const char *finish(EVP_MD_CTX *context, struct mw_arena *arena)
 {
-    static const char hex[] = "0123456789abcdef";
     unsigned char raw[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     EVP_DigestFinal_ex(context, raw, &size);
     char *text = mw_arena_alloc(arena, (size_t)size * 2 + 1);
-    for (size_t i = 0; i < size; i++) {
-        text[2 * i] = hex[raw[i] >> 4];
-        text[2 * i + 1] = hex[raw[i] & 15];
-    }
+    mw_hex_write(text, raw, size);
     return text;
 }
 

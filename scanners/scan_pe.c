@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <yara.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 #include "scanners/scanners.h"
 
@@ -194,10 +195,7 @@ static json_t *sections(struct looking *looking, YR_OBJECT *pe)
 /* The library's name as the imphash has it: lower case, without its extension. */
 static const char *import_library(struct mw_arena *arena, const char *library)
 {
-    char *name = mw_arena_dup(arena, library);
-    for (char *c = name; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
+    char *name = mw_ascii_lower_text(mw_arena_dup(arena, library));
     char *dot = strrchr(name, '.');
     if (dot && (strcmp(dot, ".dll") == 0 || strcmp(dot, ".ocx") == 0 || strcmp(dot, ".sys") == 0))
         *dot = '\0';
@@ -257,8 +255,7 @@ static void add_imports(struct looking *looking, YR_OBJECT *pe)
     json_t *all = imports(looking, pe, digest);
     EVP_DigestFinal_ex(digest, md5, &size);
     EVP_MD_CTX_free(digest);
-    for (size_t i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", md5[i]);
+    mw_hex_write(hex, md5, size);
     if (json_object_size(all) > 0)
         set(looking->facts, "imphash", json_string(hex));
     set(looking->facts, "imports", all);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/utf8.h"
 #include "store/schema_private.h"
 
@@ -68,8 +69,7 @@ static const char *shorten(struct mw_arena *arena, const char *value)
     struct mw_bytes bytes = mw_bytes_of(value);
     if (EVP_Digest(bytes.data, bytes.size, hash, NULL, EVP_sha256(), NULL) != 1)
         abort();
-    for (size_t i = 0; i < HASH_DIGITS / 2; i++)
-        snprintf(digits + 2 * i, 3, "%02x", hash[i]);
+    mw_hex_write(digits, hash, HASH_DIGITS / 2);
     return mw_arena_printf(arena, "%.*s~%s", (int)mw_utf8_cut(bytes, VALUE_KEPT), value, digits);
 }
 
@@ -81,9 +81,8 @@ const char *mw_index_value(struct mw_arena *arena, enum mw_index index, const ch
     while (size > 0 && strchr(blanks, text[size - 1]))
         size--;
     char *value = mw_arena_dup_bytes(arena, text, size);
-    for (char *at = value; !indexes[index].as_is && *at; at++)
-        if (*at >= 'A' && *at <= 'Z')
-            *at = (char)(*at - 'A' + 'a');
+    if (!indexes[index].as_is)
+        mw_ascii_lower_text(value);
     return size > VALUE_MOST ? shorten(arena, value) : value;
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/ascii.h"
 #include "store/record.h"
 #include "store/store_private.h"
 
@@ -29,8 +30,7 @@ static void hash_script(char out[MW_SCRIPT_HASH])
     unsigned size = 0;
     if (EVP_Digest(mw_schema_script, strlen(mw_schema_script), hash, &size, EVP_sha1(), NULL) != 1)
         abort();
-    for (size_t i = 0; i < size; i++)
-        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+    mw_hex_write(out, hash, size);
 }
 
 static struct mw_spool *open_kind(const struct mw_store_settings *settings, const char *kind,

@@ -71,4 +71,16 @@ is($ecs[0]{event}{kind}, 'event', 'mail that nobody judged is no alert');
 is($ecs[0]{email}{origination_timestamp}, '2026-11-24T14:30:20+01:00', 'the date keeps its zone');
 like($ecs[0]{'@timestamp'}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'the time of receipt is UTC');
 is_deeply($ecs[0]{mailwitness}{urls}, ['http://evil.example/path'], 'what ECS has no field for is under mailwitness');
+
+# In Turkish I is not the capital of i, and strcasecmp(3) knows.
+SKIP: {
+    mkdir "$dir/locale";
+    system("localedef -i tr_TR -f UTF-8 '$dir/locale/tr_TR.UTF-8' >'$dir/localedef' 2>&1");
+    skip 'no Turkish locale can be made here', 1 if !-d "$dir/locale/tr_TR.UTF-8";
+    local @ENV{qw(LOCPATH LC_ALL)} = ("$dir/locale", 'tr_TR.UTF-8');
+    my $shouted = message('tr.eml', "FROM: a\@example.com\nMIME-VERSION: 1.0\nCONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=b\n\n"
+        . "--b\nCONTENT-DISPOSITION: ATTACHMENT; FILENAME=\"INVOICE.PDF.PIF\"\n\nx\n--b--\n");
+    my $report = decode_json(scalar qx($mailwitness scan --jsonl $shouted));
+    is($report->{attachments}[0]{findings}[0]{name}, 'type.double_extension', 'letters are the same whatever the language of the terminal');
+}
 done_testing();

@@ -4,24 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/clock.h"
 #include "core/report_pack.h"
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool mw_reuse_key(const char *sha256, unsigned char *key)
 {
-    if (!sha256 || strlen(sha256) != 2 * (size_t)MW_REUSE_KEY)
+    if (!sha256 || !mw_hex_is(sha256, 2 * (size_t)MW_REUSE_KEY))
         return false;
-    for (size_t i = 0; i < MW_REUSE_KEY; i++) {
-        int high = digit(sha256[2 * i]), low = digit(sha256[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        key[i] = (unsigned char)(high * 16 + low);
-    }
+    for (size_t i = 0; i < MW_REUSE_KEY; i++)
+        key[i] =
+            (unsigned char)(mw_hex_value(sha256[2 * i]) * 16 + mw_hex_value(sha256[2 * i + 1]));
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/ascii.h"
 #include "core/id.h"
 #include "core/log.h"
 #include "core/memfile.h"
@@ -85,6 +86,21 @@ static void test_memfiles(void)
            "one above the bound is refused");
     mw_memfile_free(copy);
     mw_memfile_free(file);
+}
+
+static void test_ascii(void)
+{
+    char text[] = "AZaz\xC3\x84[`@{", digits[9];
+    tap_is(mw_ascii_lower_text(text), "azaz\xC3\x84[`@{", "only ASCII letters become lower case");
+    tap_ok(mw_ascii_lower_text(NULL) == NULL, "... and no text stays none");
+    mw_hex_write(digits, "\x00\x7f\x80\xff", 4);
+    tap_is(digits, "007f80ff", "bytes are written as digits");
+    tap_ok(mw_hex_is("007F80ff", 8) && !mw_hex_is("007f80ff", 7) && !mw_hex_is("007f80ff", 9) &&
+               !mw_hex_is("007f80fg", 8) && mw_hex_is("", 0),
+           "digits are counted");
+    tap_ok(mw_hex_value('a') == 10 && mw_hex_value('F') == 15 && mw_hex_value('g') == -1 &&
+               mw_hex_value('\0') == -1 && mw_hex_value('/') == -1 && mw_hex_value(':') == -1,
+           "a digit has a value, and what is none has not");
 }
 
 static void test_names(void)
@@ -310,6 +326,7 @@ int main(void)
     test_ids();
     test_utf8();
     test_memfiles();
+    test_ascii();
     test_names();
     test_verdicts();
     test_changing_memfiles();
