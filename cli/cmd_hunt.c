@@ -80,7 +80,7 @@ static size_t pick(const struct hunt *hunt, struct mw_arena *arena, const struct
                    struct mw_findings *picked)
 {
     struct mw_findings known = {0};
-    mw_findings_add_text(arena, &known, mw_fact_value(swept->facts, "findings"), NULL);
+    mw_facts_findings(arena, swept->facts, NULL, &known);
     for (size_t i = 0; i < swept->attachment->findings.count; i++) {
         const struct mw_finding *found = &swept->attachment->findings.items[i];
         bool ours = hunt->rescan ? !is_known(&known, found) : strcmp(found->scanner, "yara") == 0;

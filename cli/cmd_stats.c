@@ -123,10 +123,11 @@ struct latest {
     size_t messages, attachments;
 };
 
-static void add_findings(struct latest *latest, struct mw_arena *arena, const char *text)
+static void add_findings(struct latest *latest, struct mw_arena *arena,
+                         const struct mw_facts *facts)
 {
     struct mw_findings findings = {0};
-    mw_findings_add_text(arena, &findings, text, NULL);
+    mw_facts_findings(arena, facts, NULL, &findings);
     for (size_t i = 0; i < findings.count; i++) {
         mw_tally_add(latest->scanners, findings.items[i].scanner);
         if (findings.items[i].severity != MW_INFO)
@@ -147,7 +148,7 @@ static int look_at_events(struct stats *stats, struct latest *latest, struct mw_
         mw_tally_add(latest->verdicts, mw_fact_value(facts, "verdict"));
         mw_tally_add(latest->actions, mw_fact_value(facts, "action"));
         mw_tally_add(latest->senders, from && *from ? from : mw_fact_value(facts, "envelope_from"));
-        add_findings(latest, arena, mw_fact_value(facts, "findings"));
+        add_findings(latest, arena, facts);
     }
     latest->messages = events.count;
     mw_arena_free(arena);

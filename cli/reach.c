@@ -70,55 +70,10 @@ int mw_reach_fail(const struct mw_reach *reach, const struct mw_error *error)
 
 /* --- later scans ------------------------------------------------------------------------ */
 
-static bool has_finding(const struct mw_findings *findings, const char *scanner, const char *name)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct mw_finding *one = &findings->items[i];
-        if (one->scanner && one->name && strcmp(one->scanner, scanner) == 0 &&
-            strcmp(one->name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* One "scanner/name=severity", taken apart in place. */
-static void add_one(struct mw_arena *arena, struct mw_findings *findings, char *text,
-                    const char *path)
-{
-    char *name = strchr(text, '/'), *severity = strrchr(text, '=');
-    if (!name || !severity || severity < name)
-        return;
-    *name++ = '\0';
-    *severity++ = '\0';
-    if (has_finding(findings, text, name))
-        return;
-    struct mw_finding *found = mw_list_add(arena, findings, sizeof *findings->items);
-    found->scanner = text;
-    found->name = name;
-    found->severity = mw_severity_from_name(severity, MW_SEVERITY_MALICIOUS);
-    found->path = path;
-}
-
-void mw_findings_add_text(struct mw_arena *arena, struct mw_findings *findings, const char *text,
-                          const char *path)
-{
-    char *rest = text ? mw_arena_dup(arena, text) : NULL;
-    while (rest && *rest) {
-        char *next = strstr(rest, ", ");
-        if (next) {
-            *next = '\0';
-            next += 2;
-        }
-        add_one(arena, findings, rest, path);
-        rest = next;
-    }
-}
-
 static void raise_attachment(struct mw_report *report, struct mw_attachment *file,
                              const struct mw_facts *facts)
 {
-    mw_findings_add_text(report->arena, &file->findings, mw_fact_value(facts, "findings"),
-                         file->path);
+    mw_facts_findings(report->arena, facts, file->path, &file->findings);
     const char *verdict = mw_fact_value(facts, "verdict");
     if (verdict)
         file->verdict =
@@ -140,6 +95,17 @@ static int add_later(struct mw_reach *reach, struct mw_report *report, struct mw
     return 0;
 }
 
+/* What was done after all: the report itself may be the one that came before. */
+static void take_correction(struct mw_report *report, const struct mw_facts *facts)
+{
+    const char *action = mw_fact_value(facts, "action"), *by = mw_fact_value(facts, "decided_by");
+    for (int a = MW_ACTION_NONE; action && a < MW_ACTIONS; a++)
+        if (strcmp(mw_action_names[a], action) == 0)
+            report->action = (enum mw_action)a;
+    report->intended = MW_ACTION_NONE;
+    report->decided_by = by ? mw_arena_dup(report->arena, by) : NULL;
+}
+
 struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const char **rescanned,
                                   struct mw_error *error)
 {
@@ -159,6 +125,8 @@ struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const 
         if (rescanned)
             *rescanned = when;
     }
+    if (result == 0 && mw_fact_value(&facts, "corrected"))
+        take_correction(report, &facts);
     if (result == 0)
         return report;
     mw_report_free(report);

@@ -56,10 +56,6 @@ int mw_reach_fail(const struct mw_reach *reach, const struct mw_error *error);
 struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const char **rescanned,
                                   struct mw_error *error);
 
-/* Adds findings in the form "scanner/name=severity, ..." to a list that lacks them. */
-void mw_findings_add_text(struct mw_arena *arena, struct mw_findings *findings, const char *text,
-                          const char *path);
-
 /* Facts as a JSON object of texts; those named in numbers (blanks around) as numbers. */
 json_t *mw_facts_to_json(const struct mw_facts *facts, const char *numbers);
 

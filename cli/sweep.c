@@ -187,13 +187,12 @@ struct mw_attachment mw_swept_merge(struct mw_arena *arena, const struct mw_swep
 {
     struct mw_attachment merged = {.sha256 = swept->sha256};
     const struct mw_findings *fresh = &swept->attachment->findings;
-    const char *known = mw_fact_value(swept->facts, "findings");
     for (size_t i = 0; i < fresh->count; i++) {
         struct mw_finding *copy =
             mw_list_add(arena, &merged.findings, sizeof *merged.findings.items);
         *copy = fresh->items[i];
     }
-    mw_findings_add_text(arena, &merged.findings, known, NULL);
+    mw_facts_findings(arena, swept->facts, NULL, &merged.findings);
     enum mw_verdict was =
         mw_verdict_from_name(mw_fact_value(swept->facts, "verdict"), MW_UNSCANNED);
     merged.verdict = was == MW_UNSCANNED ? swept->attachment->verdict

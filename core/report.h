@@ -249,6 +249,11 @@ char *mw_report_to_json(const struct mw_report *report, enum mw_json_form form,
 /* Engines as a JSON list, as they stand in a report; free() it. */
 char *mw_engines_to_json(const struct mw_engines *engines);
 
+/* Findings in the same way; and read back into a list, with all that mw_report_from_json checks. */
+char *mw_findings_to_json(const struct mw_findings *findings);
+int mw_findings_from_json(struct mw_arena *arena, struct mw_bytes json,
+                          struct mw_findings *findings, struct mw_error *error);
+
 /*
  * Reads a report back. Everything is checked: unknown, missing or mistyped
  * fields, a header list that does not add up, and anything after the object

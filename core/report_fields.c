@@ -54,7 +54,7 @@ static const struct mw_field finding_fields[] = {
     TEXT(message), TEXT(path), {AT(details), MW_FIELD_JSON, 0, NULL, NULL},
 };
 #undef HERE
-static const struct mw_fields finding_table = TABLE(mw_finding, finding_fields);
+const struct mw_fields mw_finding_fields = TABLE(mw_finding, finding_fields);
 
 #define HERE mw_problem
 static const struct mw_field problem_fields[] = {TEXT(name), TEXT(place), TEXT(detail)};
@@ -88,7 +88,7 @@ static const struct mw_field attachment_fields[] = {
     TEXT(sha512),
     TEXT(fuzzy),
     {AT(headers), MW_FIELD_HEADERS, 0, NULL, NULL},
-    LIST(findings, finding_table, MW_FIELD_ALWAYS),
+    LIST(findings, mw_finding_fields, MW_FIELD_ALWAYS),
     ENUM(verdict, mw_verdict_names),
     TEXT(unscanned),
     TEXTS(reused),
@@ -180,7 +180,7 @@ static const struct mw_field report_fields[] = {
     {"new", offsetof(struct mw_report, new_values), MW_FIELD_FLAGS, 0, NULL, NULL},
     OBJECT(indicators, indicators_table),
     LIST(attachments, attachment_table, MW_FIELD_ALWAYS),
-    LIST(findings, finding_table, MW_FIELD_ALWAYS),
+    LIST(findings, mw_finding_fields, MW_FIELD_ALWAYS),
     ENUM(verdict, mw_verdict_names),
     LIST(engines, mw_engine_fields, 0),
     TEXTS(unscanned),

@@ -39,6 +39,6 @@ struct mw_fields {
     size_t count;
 };
 
-extern const struct mw_fields mw_report_fields, mw_engine_fields;
+extern const struct mw_fields mw_report_fields, mw_engine_fields, mw_finding_fields;
 
 #endif

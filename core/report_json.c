@@ -179,15 +179,25 @@ char *mw_report_to_json(const struct mw_report *report, enum mw_json_form form,
     return out.text;
 }
 
-char *mw_engines_to_json(const struct mw_engines *engines)
+static char *list_to_json(const struct mw_fields *inner, const void *list)
 {
     struct mw_json_out out = {0};
-    write_list(&out, &mw_engine_fields, engines);
+    write_list(&out, inner, list);
     mw_json_out_finish(&out);
     if (!out.wrong)
         return out.text;
     free(out.text);
     return NULL;
+}
+
+char *mw_engines_to_json(const struct mw_engines *engines)
+{
+    return list_to_json(&mw_engine_fields, engines);
+}
+
+char *mw_findings_to_json(const struct mw_findings *findings)
+{
+    return list_to_json(&mw_finding_fields, findings);
 }
 
 static int wrong(struct mw_error *error, const struct mw_field *field, const char *must)
@@ -345,16 +355,35 @@ static int read_struct(struct mw_arena *arena, const struct mw_fields *table, js
     return 0;
 }
 
-struct mw_report *mw_report_from_json(struct mw_bytes json, struct mw_error *error)
+static json_t *load_json(struct mw_bytes json, struct mw_error *error)
 {
     json_error_t problem;
-    json_t *object =
+    json_t *value =
         json_loadb((const char *)json.data, json.size, JSON_REJECT_DUPLICATES, &problem);
-    if (!object) {
+    if (!value)
         mw_fail(error, MW_ERR_FORMAT, "not JSON at line %d, column %d: %s", problem.line,
                 problem.column, problem.text);
+    return value;
+}
+
+int mw_findings_from_json(struct mw_arena *arena, struct mw_bytes json,
+                          struct mw_findings *findings, struct mw_error *error)
+{
+    const struct mw_field field = {.name = "findings", .inner = &mw_finding_fields};
+    struct mw_error own = {0};
+    json_t *list = load_json(json, error ? error : &own);
+    if (!list)
+        return MW_ERR_FORMAT;
+    int result = read_list(arena, &field, list, findings, error ? error : &own);
+    json_decref(list);
+    return result;
+}
+
+struct mw_report *mw_report_from_json(struct mw_bytes json, struct mw_error *error)
+{
+    json_t *object = load_json(json, error);
+    if (!object)
         return NULL;
-    }
     struct mw_report *report = mw_report_new();
     int result = read_struct(report->arena, &mw_report_fields, object, report, error);
     json_decref(object);

@@ -74,6 +74,10 @@ static void tell_store(struct mw_daemon *daemon, struct mw_metrics_look *look)
          "Messages that Redis will not have, set aside.");
     tell(look, "mailwitness_store_dropped_total", true, (double)store.dropped,
          "Messages dropped because the spool was full.");
+    tell(look, "mailwitness_store_past_total", true, (double)store.past,
+         "Messages not written, as they had waited longer than they are to be kept.");
+    tell(look, "mailwitness_redis_clock_skew_seconds", false, (double)store.skew_ms / 1000,
+         "By how much our clock is ahead of that of Redis.");
     tell(look, "mailwitness_spool_messages", false, (double)store.spool_entries,
          "Messages that wait for Redis.");
     tell(look, "mailwitness_spool_bytes", false, (double)store.spool_bytes,

@@ -269,6 +269,9 @@ static unsigned keep_of(const struct mw_store_settings *settings, const char *na
         return settings->keep_data_s;
     if (after_prefix(name, "attachment"))
         return settings->keep_attachments_s;
+    if (strcmp(name, "schema") == 0 || strcmp(name, "schema:upgrade") == 0 ||
+        strcmp(name, "marker") == 0)
+        return 0; /* for as long as there is a store */
     if (after_prefix(name, "message:") || strcmp(name, "events") == 0)
         return settings->keep_messages_s;
     return mw_schema_keep_indexes(settings);

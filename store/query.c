@@ -13,13 +13,29 @@ enum { UNPACKED_MOST = 1 << 30 };
 
 /* The facts of a message that schema.c and the script write, but for the report. */
 static const char *const message_facts[] = {
-    "received",      "queue_id",    "client",    "client_name", "helo",
-    "envelope_from", "envelope_to", "from",      "to",          "subject",
-    "date",          "message_id",  "size",      "sha256",      "attachments",
-    "new",           "verdict",     "unscanned", "findings",    "action",
-    "intended",      "decided_by",  "event",     "rescanned",   "report_form",
+    "received",   "queue_id",      "client",      "client_name",   "helo",        "tls",
+    "login",      "envelope_from", "envelope_to", "from",          "to",          "subject",
+    "date",       "message_id",    "size",        "sha256",        "attachments", "new",
+    "verdict",    "unscanned",     "findings",    "findings_json", "action",      "intended",
+    "decided_by", "corrected",     "event",       "rescanned",     "report_form",
 };
 enum { MESSAGE_FACTS = sizeof message_facts / sizeof *message_facts };
+
+/* A store without a version is of the first. */
+static int ask_version(struct mw_query *query, struct mw_error *error)
+{
+    struct mw_error own = {0};
+    struct mw_arena *arena = mw_arena_new();
+    redisReply **replies;
+    error = error ? error : &own;
+    query->version = 1;
+    mw_flight_add(mw_query_begin(query), "GET", mw_query_key(query, arena, "schema"), NULL);
+    int result = mw_query_fly(query, arena, 0, &replies, error);
+    if (result == 0 && replies[0]->type == REDIS_REPLY_STRING)
+        result = mw_schema_version(replies[0]->str, &query->version, error);
+    mw_arena_free(arena);
+    return result;
+}
 
 struct mw_query *mw_query_new(const struct mw_store_settings *settings, struct mw_error *error)
 {
@@ -32,12 +48,7 @@ struct mw_query *mw_query_new(const struct mw_store_settings *settings, struct m
     query->flight = mw_flight_new();
     query->connections = mw_connections_new(&settings->redis, NULL, error);
     if (query->connections) {
-        struct mw_arena *arena = mw_arena_new();
-        redisReply **replies;
-        mw_flight_add(mw_query_begin(query), "PING", NULL);
-        int result = mw_query_fly(query, arena, 0, &replies, error);
-        mw_arena_free(arena);
-        if (result == 0)
+        if (ask_version(query, error) == 0)
             return query;
     }
     mw_query_free(query);

@@ -28,6 +28,15 @@ MW_LIST_TYPE(mw_facts, struct mw_fact);
 /* The value of a fact, or NULL. */
 const char *mw_fact_value(const struct mw_facts *facts, const char *name);
 
+/*
+ * The findings among the facts of a message, an attachment or an event, as findings_json has
+ * them; in a store of version 1 what the text in `findings`, which is cut at 1000 bytes, tells.
+ * path (may be NULL) is given to those without one. Those that the list has already are left
+ * out.
+ */
+void mw_facts_findings(struct mw_arena *arena, const struct mw_facts *facts, const char *path,
+                       struct mw_findings *findings);
+
 /* --- messages ------------------------------------------------------------------------- */
 
 /* The ids of the messages that text names, newest first, at most `most`: our id, a queue
@@ -147,7 +156,9 @@ int mw_query_counts(struct mw_query *query, struct mw_query_counts *counts, stru
 /*
  * Writes what a later scan found of an attachment (sha256, verdict, findings, unscanned):
  * its facts are replaced, its messages are raised to the verdict when theirs is lower, get
- * the findings' names into the indexes rule and signature, and the fact "rescanned".
+ * the findings' names into the indexes rule and signature, and the fact "rescanned". Each of
+ * them is one script, so that what goes meanwhile is not begun anew; repeating it changes
+ * nothing.
  * when is RFC 3339, UTC, with milliseconds. *raised (may be NULL) counts messages.
  */
 int mw_query_rescanned(struct mw_query *query, const struct mw_attachment *attachment,

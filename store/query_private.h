@@ -9,6 +9,7 @@ struct mw_query {
     const struct mw_store_settings *settings;
     struct mw_connections *connections;
     struct mw_flight *flight;
+    unsigned version; /* of what Redis keeps */
 };
 
 /* An empty flight to fill, then sent by mw_query_fly. */

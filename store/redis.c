@@ -14,6 +14,7 @@ struct mw_redis {
     struct mw_transport *transport;
     redisReader *reader;
     char run_id[RUN_ID];
+    int64_t clock_ms;
 };
 
 static const struct {
@@ -23,6 +24,7 @@ static const struct {
     {MW_REDIS_FINE, NULL, "fine"},
     {MW_REDIS_DOWN, NULL, "down"},
     {MW_REDIS_TIMEOUT, NULL, "timeout"},
+    {MW_REDIS_NEWER, NULL, "newer"},
     {MW_REDIS_OOM, "OOM ", "oom"},
     {MW_REDIS_READONLY, "READONLY ", "readonly"},
     {MW_REDIS_LOADING, "LOADING ", "loading"},
@@ -54,7 +56,7 @@ const char *mw_redis_trouble_name(enum mw_redis_trouble trouble)
 
 enum mw_redis_trouble mw_redis_trouble_of(const char *text)
 {
-    size_t i = MW_REDIS_TIMEOUT + 1;
+    size_t i = MW_REDIS_NEWER + 1;
     while (strncmp(text, kinds[i].begins, strlen(kinds[i].begins)) != 0)
         i++;
     return kinds[i].trouble;
@@ -266,22 +268,25 @@ static enum mw_redis_trouble add_login(struct mw_flight *flight,
     return MW_REDIS_FINE;
 }
 
-static void take_run_id(struct mw_redis *redis, const redisReply *info)
+static void take_info(struct mw_redis *redis, const redisReply *info)
 {
     const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, "run_id:") : NULL;
     if (at)
         snprintf(redis->run_id, sizeof redis->run_id, "%.*s",
                  (int)strspn(at + 7, "0123456789abcdef"), at + 7);
+    at = info->type == REDIS_REPLY_STRING ? strstr(info->str, "server_time_usec:") : NULL;
+    if (at)
+        redis->clock_ms = strtoll(at + 17, NULL, 10) / 1000;
 }
 
-/* INFO is only asked for the run's id: a user who may not is no trouble. */
+/* INFO is only asked for the run's id and the clock: a user who may not is no trouble. */
 static enum mw_redis_trouble judge_greeting(struct mw_redis *redis, redisReply **replies,
                                             size_t count, struct mw_error *error)
 {
     enum mw_redis_trouble trouble = MW_REDIS_FINE;
     for (size_t i = 0; i < count; i++) {
         if (i + 1 == count)
-            take_run_id(redis, replies[i]);
+            take_info(redis, replies[i]);
         else if (trouble == MW_REDIS_FINE)
             trouble = look(replies[i], error);
     }
@@ -355,4 +360,9 @@ void mw_redis_free(struct mw_redis *redis)
 const char *mw_redis_run_id(const struct mw_redis *redis)
 {
     return redis->run_id;
+}
+
+int64_t mw_redis_clock_ms(const struct mw_redis *redis)
+{
+    return redis->clock_ms;
 }

@@ -19,6 +19,7 @@ enum mw_redis_trouble {
     MW_REDIS_FINE,
     MW_REDIS_DOWN,     /* no connection, or it broke */
     MW_REDIS_TIMEOUT,  /* no answer in time */
+    MW_REDIS_NEWER,    /* what it keeps is of a newer version than we know */
     MW_REDIS_OOM,      /* its memory is full */
     MW_REDIS_READONLY, /* it is a replica */
     MW_REDIS_LOADING,  /* it is reading its data, or waiting for its master */
@@ -66,5 +67,8 @@ redisReply *mw_redis_ask(struct mw_redis *redis, int64_t deadline, enum mw_redis
 /* The id this run of the server gave itself, "" when it did not tell. Another id after a
  * reconnection means that the server may have forgotten what it was told last. */
 const char *mw_redis_run_id(const struct mw_redis *redis);
+
+/* The server's clock when we connected, milliseconds since 1970; 0 when it did not tell. */
+int64_t mw_redis_clock_ms(const struct mw_redis *redis);
 
 #endif

@@ -15,48 +15,42 @@
 
 enum { BACKOFF_MOST = 2000, LOOK_MS = 2000, TURN_MS = 200 };
 
-/* --- the run of Redis last written to --------------------------------------------------------- */
+/* --- the Redis last written to ---------------------------------------------------------------- */
 
-static void run_path(const struct mw_store *store, char path[PATH_MAX])
+static void server_path(const struct mw_store *store, char path[PATH_MAX])
 {
     snprintf(path, PATH_MAX, "%s/run", store->settings->spool.folder);
 }
 
-void mw_store_load_run(struct mw_store *store)
+void mw_store_load_server(struct mw_store *store)
 {
-    char path[PATH_MAX], text[64] = "";
+    char path[PATH_MAX];
+    mw_server_clear(&store->server);
     if (!store->recent)
         return;
-    run_path(store, path);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return;
-    if (fgets(text, sizeof text, file))
-        snprintf(store->run_id, sizeof store->run_id, "%.*s", (int)strcspn(text, "\n"), text);
-    fclose(file);
+    server_path(store, path);
+    mw_server_load(&store->server, path);
+    store->saved_server = store->server;
 }
 
-/* Only once all was told again: a store that is killed before starts over. */
-static void save_run(struct mw_store *store)
+/* Only once all was told again: a store that is killed before starts over. The offset alone is
+ * no reason, as it never stands still; an older one is as safe. */
+static void save_server(struct mw_store *store)
 {
-    char path[PATH_MAX], run_id[64];
+    char path[PATH_MAX];
     if (!store->recent)
         return;
     pthread_mutex_lock(&store->lock);
     bool due = mw_store_must_repeat(store);
-    snprintf(run_id, sizeof run_id, "%s", store->run_id);
+    struct mw_server now = store->server, *saved = &store->saved_server;
     pthread_mutex_unlock(&store->lock);
-    if (due || strcmp(run_id, store->saved_run_id) == 0)
+    if (due || (strcmp(now.run_id, saved->run_id) == 0 && strcmp(now.replid, saved->replid) == 0 &&
+                strcmp(now.marker, saved->marker) == 0))
         return;
-    run_path(store, path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return;
+    server_path(store, path);
     /* A file that cannot be written only costs a repetition. */
-    if (write(fd, run_id, strlen(run_id)) < 0)
-        unlink(path);
-    close(fd);
-    snprintf(store->saved_run_id, sizeof store->saved_run_id, "%s", run_id);
+    if (mw_server_save(&now, path, NULL) == 0)
+        *saved = now;
 }
 
 /* --- bringing records to Redis ------------------------------------------------------------------
@@ -151,18 +145,17 @@ static enum mw_redis_trouble bring_all(struct mw_store *store, struct mw_spool *
 }
 
 /* Being reachable is not enough to be back: then something small is written. */
-static enum mw_redis_trouble probe(struct mw_store *store, bool write, struct mw_error *error)
+static enum mw_redis_trouble probe(struct mw_store *store, struct mw_error *error)
 {
     char key[256];
     struct mw_flight *flight = mw_flight_new();
     snprintf(key, sizeof key, "%sprobe", store->settings->prefix);
-    if (write)
-        mw_flight_add(flight, "SET", key, "are writes taken?", "EX", "60", NULL);
-    else
-        mw_flight_add(flight, "PING", NULL);
+    mw_flight_add(flight, "SET", key, "are writes taken?", "EX", "60", NULL);
     int64_t deadline = mw_clock_ms() + store->settings->redis.command_ms;
     enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, false, error);
     mw_flight_free(flight);
+    if (trouble == MW_REDIS_FINE)
+        trouble = mw_store_look(store, error);
     return trouble == MW_REDIS_REFUSED ? MW_REDIS_DENIED : trouble;
 }
 
@@ -177,7 +170,7 @@ static uint64_t waiting(struct mw_store *store)
 /* The first record that waits is the best trial: small ones fit where it may not. */
 static enum mw_redis_trouble try_redis(struct mw_store *store, struct mw_error *error)
 {
-    enum mw_redis_trouble trouble = probe(store, true, error);
+    enum mw_redis_trouble trouble = probe(store, error);
     if (trouble == MW_REDIS_FINE && waiting(store) > 0)
         trouble = bring_all(store, store->spool, MW_SPOOL_KIND, 1, &store->replayed, error);
     return trouble;
@@ -208,7 +201,7 @@ static void repeat_recent(struct mw_store *store)
     uint64_t wanted = store->repeat_wanted;
     pthread_mutex_unlock(&store->lock);
     if (!due) {
-        save_run(store);
+        save_server(store);
         return;
     }
     enum mw_redis_trouble trouble =
@@ -219,7 +212,7 @@ static void repeat_recent(struct mw_store *store)
     pthread_mutex_unlock(&store->lock);
     if (trouble != MW_REDIS_FINE)
         mw_store_went_away(store, trouble, &error);
-    save_run(store);
+    save_server(store);
 }
 
 static void forget_old(struct mw_store *store)
@@ -273,7 +266,7 @@ static void look_after(struct mw_store *store, int64_t *last_look)
 {
     struct mw_error error = {0};
     if (mw_clock_ms() - *last_look >= LOOK_MS) {
-        enum mw_redis_trouble trouble = probe(store, false, &error);
+        enum mw_redis_trouble trouble = mw_store_look(store, &error);
         *last_look = mw_clock_ms();
         if (trouble != MW_REDIS_FINE) {
             mw_store_went_away(store, trouble, &error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/id.h"
 #include "core/learn.h"
@@ -11,39 +12,56 @@
 #include "store/schema_private.h"
 
 /* Of a fact in a hash or an event: longer ones are in the report. */
-enum { FACT_MOST = 1000, TRIM_ONE_IN = 32, KEY_WORDS = 2 };
+enum { FACT_MOST = 1000, TRIM_ONE_IN = 32, KEY_WORDS = 2, MOST_NAMES = 100 };
 
 /*
- * What must look before it writes: one event for each message, the earliest and latest
- * time of senders and attachments, facts of the latest scan only. KEYS: message, events,
- * verdict's index, then senders and attachments. ARGV: time, id, score, most events,
- * verdict, findings, count and words of the event, then for each sender or attachment
- * count and words of its facts.
+ * What must look before it writes: what a later scan raised, or what was done after all,
+ * stays; one event for each message; the earliest and latest time of senders and
+ * attachments, facts of the latest scan only, and not more names than are kept.
+ * KEYS: message, events, verdict's index, then senders and attachments. ARGV: time, id,
+ * score, most events, most names, "1" when this is what was done after all; then groups of
+ * words, each behind its number: what the scan said, what was done, the event; then for each
+ * sender or attachment the facts and the names.
  */
 const char mw_schema_script[] =
-    "local time, id, at = ARGV[1], ARGV[2], 8\n"
+    "local time, id, at = ARGV[1], ARGV[2], 7\n"
+    "local function group()\n"
+    "  local from, n = at + 1, tonumber(ARGV[at])\n"
+    "  at = from + n\n"
+    "  return from, at - 1, n\n"
+    "end\n"
+    "local from, to, n = group()\n"
     "if redis.call('HEXISTS', KEYS[1], 'rescanned') == 0 then\n"
-    "  redis.call('HSET', KEYS[1], 'verdict', ARGV[5], 'findings', ARGV[6])\n"
+    "  redis.call('HSET', KEYS[1], unpack(ARGV, from, to))\n"
     "  redis.call('ZADD', KEYS[3], ARGV[3], id)\n"
     "end\n"
-    "local words = tonumber(ARGV[7])\n"
-    "if words > 0 and redis.call('HEXISTS', KEYS[1], 'event') == 0 then\n"
+    "from, to, n = group()\n"
+    "if ARGV[6] == '1' then\n"
+    "  redis.call('HDEL', KEYS[1], 'intended')\n"
+    "  redis.call('HSET', KEYS[1], 'corrected', '1', unpack(ARGV, from, to))\n"
+    "elseif n > 0 and redis.call('HEXISTS', KEYS[1], 'corrected') == 0 then\n"
+    "  redis.call('HSET', KEYS[1], unpack(ARGV, from, to))\n"
+    "end\n"
+    "from, to, n = group()\n"
+    "if n > 0 and redis.call('HEXISTS', KEYS[1], 'event') == 0 then\n"
     "  local event = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*',\n"
-    "                           unpack(ARGV, at, at + words - 1))\n"
+    "                           unpack(ARGV, from, to))\n"
     "  redis.call('HSET', KEYS[1], 'event', event)\n"
     "end\n"
-    "at = at + words\n"
     "for k = 4, #KEYS do\n"
-    "  local n = tonumber(ARGV[at])\n"
+    "  from, to, n = group()\n"
     "  local old = redis.call('HMGET', KEYS[k], 'first_seen', 'last_seen', 'scanned', 'message')\n"
     "  if not old[1] or time < old[1] then redis.call('HSET', KEYS[k], 'first_seen', time) end\n"
     "  if not old[2] or time > old[2] then redis.call('HSET', KEYS[k], 'last_seen', time) end\n"
     "  if n > 0 and (not old[3] or old[3] < time or\n"
     "                (old[3] == time and (old[4] or '') <= id)) then\n"
-    "    redis.call('HSET', KEYS[k], 'scanned', time, 'message', id,\n"
-    "               unpack(ARGV, at + 1, at + n))\n"
+    "    redis.call('HSET', KEYS[k], 'scanned', time, 'message', id, unpack(ARGV, from, to))\n"
     "  end\n"
-    "  at = at + 1 + n\n"
+    "  from, to, n = group()\n"
+    "  local names = KEYS[k] .. ':names'\n"
+    "  if n > 0 and redis.call('SCARD', names) + n <= tonumber(ARGV[5]) then\n"
+    "    redis.call('SADD', names, unpack(ARGV, from, to))\n"
+    "  end\n"
     "end\n"
     "return 1\n";
 
@@ -53,7 +71,9 @@ struct writing {
     struct mw_arena *arena;
     const struct mw_schema_message *message;
     const char *prefix, *key, *score, *received; /* key: the message's */
-    const char *oldest; /* scores up to this are trimmed, NULL when not this time */
+    int64_t now_ms;                              /* by the older clock */
+    int64_t trims_ms; /* from which times are counted back to what is trimmed; 0: not this time */
+    unsigned version;
     MW_LIST(struct mw_bytes) words;
 };
 
@@ -125,21 +145,32 @@ static void expire(struct writing *writing, const char *key, unsigned seconds)
         mw_flight_add(writing->flight, "EXPIRE", key, decimal(writing->arena, seconds), NULL);
 }
 
-/* For keys that belong to this message: gone at a time that does not move. */
+/* For keys that belong to this message: gone at a time that does not move, told as what is
+ * left until then, as our clock and Redis' need not agree. Comes behind all that writes the
+ * key: else one that is gone already would be begun anew, and stay. */
 static void expire_with_message(struct writing *writing, const char *key)
 {
-    unsigned seconds = writing->message->settings->keep_messages_s;
-    int64_t at = writing->message->time_ms / 1000 + seconds;
-    if (seconds > 0)
-        mw_flight_add(writing->flight, "EXPIREAT", key, decimal(writing->arena, at), NULL);
+    unsigned keep = writing->message->settings->keep_messages_s;
+    int64_t left = writing->message->time_ms / 1000 + keep - writing->now_ms / 1000;
+    left = left > (int64_t)keep ? keep : left < 1 ? 1 : left;
+    if (keep > 0)
+        mw_flight_add(writing->flight, "EXPIRE", key, decimal(writing->arena, left), NULL);
+}
+
+/* Entries older than they are kept, now and then. */
+static void trim(struct writing *writing, const char *key, unsigned keep_s)
+{
+    int64_t oldest = writing->trims_ms - (int64_t)keep_s * 1000;
+    if (writing->trims_ms > 0 && keep_s > 0)
+        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", key, "-inf",
+                      decimal(writing->arena, oldest), NULL);
 }
 
 /* An index entry of this message, and now and then old ones trimmed off. */
 static void index_entry(struct writing *writing, const char *key, unsigned keep_s)
 {
     mw_flight_add(writing->flight, "ZADD", key, writing->score, writing->message->report->id, NULL);
-    if (writing->oldest && keep_s > 0)
-        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", key, "-inf", writing->oldest, NULL);
+    trim(writing, key, keep_s);
     expire(writing, key, keep_s);
 }
 
@@ -234,15 +265,10 @@ static void write_message(struct writing *writing)
     fact_number(writing, "attachments", (int64_t)report->attachments.count);
     fact(writing, "new", new_names(arena, &report->new_values));
     fact(writing, "unscanned", texts(arena, &report->unscanned));
-    fact(writing, "action", mw_action_name(report->action));
-    if (report->intended != MW_ACTION_NONE)
-        fact(writing, "intended", mw_action_name(report->intended));
-    fact(writing, "decided_by", report->decided_by);
     fact(writing, "report_form", plain ? "json" : "json+zstd");
     text(writing, "report");
     word(writing, writing->message->json);
     send(writing);
-    expire_with_message(writing, writing->key);
 }
 
 static void write_attachment_list(struct writing *writing)
@@ -257,7 +283,7 @@ static void write_attachment_list(struct writing *writing)
     if (writing->words.count > KEY_WORDS) {
         mw_flight_add(writing->flight, "DEL", key, NULL);
         send(writing);
-        expire_with_message(writing, key);
+        expire_with_message(writing, key); /* nothing else writes it */
     }
     writing->words.count = 0;
 }
@@ -326,22 +352,13 @@ static void write_attachment(struct writing *writing, size_t index, struct mw_sq
     struct mw_arena *arena = writing->arena;
     const char *key = mw_schema_join(arena, writing->prefix, "attachment:", one->sha256, NULL);
     unsigned keep = settings->keep_attachments_s;
-    if (one->filename) {
-        const char *names = mw_schema_join(arena, key, ":names", NULL);
-        mw_flight_add(writing->flight, "SADD", names, one->filename, NULL);
-        expire(writing, names, keep);
-    }
     if (is_repeated(attachments, index))
         return;
     index_entry(writing, mw_schema_join(arena, key, ":messages", NULL),
                 mw_schema_keep_indexes(settings));
     const char *all = mw_schema_join(arena, writing->prefix, "attachments", NULL);
     mw_flight_add(writing->flight, "ZADD", all, "GT", writing->score, one->sha256, NULL);
-    if (writing->oldest && keep > 0) {
-        int64_t oldest = writing->message->time_ms - (int64_t)keep * 1000;
-        mw_flight_add(writing->flight, "ZREMRANGEBYSCORE", all, "-inf", decimal(arena, oldest),
-                      NULL);
-    }
+    trim(writing, all, keep);
     expire(writing, all, keep);
     bool known = writing->message->known && writing->message->known[index];
     if (has_bytes(settings, one) && !known)
@@ -350,6 +367,74 @@ static void write_attachment(struct writing *writing, size_t index, struct mw_sq
 
 /* --- the script's words
  * -------------------------------------------------------------------------------- */
+
+/* A group of words behind its number, which is filled in when the group is ended. */
+static size_t begin_group(struct writing *writing)
+{
+    text(writing, "");
+    return writing->words.count - 1;
+}
+
+static void end_group(struct writing *writing, size_t at)
+{
+    writing->words.items[at] =
+        mw_bytes_of(decimal(writing->arena, (int64_t)(writing->words.count - at - 1)));
+}
+
+static void findings_json(struct writing *writing, const struct mw_findings *findings)
+{
+    char *json = mw_findings_to_json(findings);
+    text(writing, "findings_json");
+    text(writing, json ? mw_arena_dup(writing->arena, json) : "[]");
+    free(json);
+}
+
+/* Those of the message and of all that is in it. */
+static void all_findings_json(struct writing *writing)
+{
+    const struct mw_report *report = writing->message->report;
+    struct mw_findings all = {0};
+    for (size_t i = 0; i < report->findings.count; i++) {
+        struct mw_finding *one = mw_list_add(writing->arena, &all, sizeof *one);
+        *one = report->findings.items[i];
+    }
+    for (size_t i = 0; i < report->attachments.count; i++) {
+        const struct mw_attachment *part = &report->attachments.items[i];
+        for (size_t k = 0; k < part->findings.count; k++) {
+            struct mw_finding *one = mw_list_add(writing->arena, &all, sizeof *one);
+            *one = part->findings.items[k];
+            one->path = one->path ? one->path : part->path;
+        }
+    }
+    if (all.count > 0)
+        findings_json(writing, &all);
+}
+
+static void scan_facts(struct writing *writing)
+{
+    const struct mw_report *report = writing->message->report;
+    text(writing, "verdict");
+    text(writing, mw_verdict_name(report->verdict));
+    text(writing, "findings");
+    word(writing, cut(all_findings(writing->arena, report)));
+    if (writing->version >= 2)
+        all_findings_json(writing);
+}
+
+/* Whether the report was saved again, as the mail server did not take what was decided. */
+static bool is_corrected(const struct mw_report *report)
+{
+    return report->decided_by && strcmp(report->decided_by, MW_DECIDED_ANEW) == 0;
+}
+
+static void action_facts(struct writing *writing)
+{
+    const struct mw_report *report = writing->message->report;
+    fact(writing, "action", mw_action_name(report->action));
+    if (report->intended != MW_ACTION_NONE)
+        fact(writing, "intended", mw_action_name(report->intended));
+    fact(writing, "decided_by", report->decided_by);
+}
 
 /* All fields, also empty ones: a stream keeps the names once while they are the same. */
 static void event_fields(struct writing *writing)
@@ -376,17 +461,16 @@ static void event_fields(struct writing *writing)
     };
     enum { FIELDS = sizeof fields / sizeof *fields };
     bool wanted = writing->message->settings->events_max > 0;
-    number(writing, wanted ? 2 * FIELDS : 0);
     for (size_t i = 0; wanted && i < FIELDS; i++) {
         text(writing, fields[i][0]);
         word(writing, cut(fields[i][1]));
     }
+    if (wanted && writing->version >= 2)
+        all_findings_json(writing);
 }
 
 static void attachment_facts(struct writing *writing, const struct mw_attachment *one)
 {
-    size_t counted = writing->words.count;
-    text(writing, "");
     fact(writing, "name", one->filename);
     fact(writing, "type", one->file_type ? one->file_type : one->content_type);
     fact_number(writing, "size", one->size);
@@ -398,8 +482,24 @@ static void attachment_facts(struct writing *writing, const struct mw_attachment
     /* Always there: what a scan found must not outlive a later one that did not. */
     text(writing, "findings");
     word(writing, cut(mw_schema_findings(writing->arena, &one->findings)));
-    size_t words = writing->words.count - counted - 1;
-    writing->words.items[counted] = mw_bytes_of(mw_arena_printf(writing->arena, "%zu", words));
+    if (writing->version >= 2)
+        findings_json(writing, &one->findings);
+}
+
+/* All names that the same bytes have in this message, each once. */
+static void attachment_names(struct writing *writing, size_t index)
+{
+    const struct mw_attachments *attachments = &writing->message->report->attachments;
+    const char *hash = attachments->items[index].sha256;
+    size_t first = writing->words.count;
+    for (size_t i = index; i < attachments->count; i++) {
+        const struct mw_attachment *one = &attachments->items[i];
+        bool wanted = one->filename && one->sha256 && strcmp(one->sha256, hash) == 0;
+        for (size_t k = first; wanted && k < writing->words.count; k++)
+            wanted = strcmp((const char *)writing->words.items[k].data, one->filename) != 0;
+        if (wanted && writing->words.count - first < MOST_NAMES)
+            text(writing, one->filename);
+    }
 }
 
 static const char *sender_key(const struct writing *writing, const char *address)
@@ -427,14 +527,38 @@ static size_t script_keys(struct writing *writing, size_t *senders)
     return writing->words.count - before;
 }
 
+static void script_groups(struct writing *writing, size_t senders)
+{
+    const struct mw_attachments *attachments = &writing->message->report->attachments;
+    void (*const groups[])(struct writing *) = {scan_facts, action_facts, event_fields};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        size_t group = begin_group(writing);
+        groups[i](writing);
+        end_group(writing, group);
+    }
+    for (size_t i = 0; i < 2 * senders; i++)
+        text(writing, "0");
+    for (size_t i = 0; i < attachments->count; i++) {
+        if (!attachments->items[i].sha256 || is_repeated(attachments, i))
+            continue;
+        size_t group = begin_group(writing);
+        attachment_facts(writing, &attachments->items[i]);
+        end_group(writing, group);
+        group = begin_group(writing);
+        attachment_names(writing, i);
+        end_group(writing, group);
+    }
+}
+
 static void write_script(struct writing *writing)
 {
     enum { COUNT_AT = 2, FIXED = 3 };
     const struct mw_store_settings *settings = writing->message->settings;
     const struct mw_report *report = writing->message->report;
     struct mw_arena *arena = writing->arena;
-    const char *verdict = mw_verdict_name(report->verdict);
-    const char *verdict_key = mw_index_key(arena, writing->prefix, MW_INDEX_VERDICT, verdict);
+    const char *verdict_key =
+        mw_index_key(arena, writing->prefix, MW_INDEX_VERDICT, mw_verdict_name(report->verdict));
+    unsigned keep = settings->keep_attachments_s, keep_indexes = mw_schema_keep_indexes(settings);
     size_t senders;
     text(writing, "EVALSHA");
     text(writing, writing->message->script_hash);
@@ -452,19 +576,18 @@ static void write_script(struct writing *writing)
     text(writing, report->id);
     text(writing, writing->score);
     number(writing, settings->events_max);
-    text(writing, verdict);
-    word(writing, cut(all_findings(arena, report)));
-    event_fields(writing);
-    for (size_t i = 0; i < senders; i++)
-        text(writing, "0");
-    for (size_t i = 0; i < report->attachments.count; i++)
-        if (report->attachments.items[i].sha256 && !is_repeated(&report->attachments, i))
-            attachment_facts(writing, &report->attachments.items[i]);
+    number(writing, MW_SCHEMA_NAMES);
+    text(writing, is_corrected(report) ? "1" : "0");
+    script_groups(writing, senders);
     send(writing);
-    for (size_t i = 0; i < keys; i++)
-        expire(writing, (const char *)kept[i].data,
-               i < senders ? mw_schema_keep_indexes(settings) : settings->keep_attachments_s);
-    expire(writing, verdict_key, mw_schema_keep_indexes(settings));
+    for (size_t i = 0; i < keys; i++) {
+        const char *key = (const char *)kept[i].data;
+        expire(writing, key, i < senders ? keep_indexes : keep);
+        if (i >= senders && keep > 0)
+            expire(writing, mw_schema_join(arena, key, ":names", NULL), keep);
+    }
+    trim(writing, verdict_key, keep_indexes);
+    expire(writing, verdict_key, keep_indexes);
     if (settings->events_max > 0)
         expire(writing, mw_schema_join(arena, writing->prefix, "events", NULL),
                settings->keep_messages_s);
@@ -476,6 +599,19 @@ static void write_script(struct writing *writing)
 unsigned mw_schema_keep_indexes(const struct mw_store_settings *settings)
 {
     return settings->keep_indexes_s > 0 ? settings->keep_indexes_s : settings->keep_messages_s;
+}
+
+int mw_schema_version(const char *text, unsigned *version, struct mw_error *error)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    *version = (unsigned)number;
+    if (end != text && *end == '\0' && number >= 1 && number <= MW_SCHEMA_VERSION)
+        return 0;
+    return mw_fail(error, MW_ERR_FORMAT,
+                   "what Redis keeps is of version '%.20s', and this program knows those up to %d: "
+                   "use a newer mailwitness here too",
+                   text, MW_SCHEMA_VERSION);
 }
 
 int mw_schema_check(struct mw_schema_message *message, struct mw_error *error)
@@ -491,6 +627,13 @@ int mw_schema_check(struct mw_schema_message *message, struct mw_error *error)
     return 0;
 }
 
+bool mw_schema_is_past(const struct mw_schema_message *message)
+{
+    int64_t keep_ms = (int64_t)message->settings->keep_messages_s * 1000;
+    int64_t now = message->now_ms > 0 ? message->now_ms : (int64_t)time(NULL) * 1000;
+    return keep_ms > 0 && message->time_ms + keep_ms <= now;
+}
+
 /* One message in so many trims what it touches: which one is told by its id, so that a
  * repetition does the same. */
 static bool is_trimmer(const char *id)
@@ -503,7 +646,7 @@ static void begin(struct writing *writing, struct mw_flight *flight, struct mw_a
 {
     const struct mw_store_settings *settings = message->settings;
     const char *id = message->report->id;
-    int64_t keep_ms = (int64_t)mw_schema_keep_indexes(settings) * 1000;
+    int64_t now = message->now_ms > 0 ? message->now_ms : (int64_t)time(NULL) * 1000;
     *writing = (struct writing){
         .flight = flight,
         .arena = arena,
@@ -512,9 +655,12 @@ static void begin(struct writing *writing, struct mw_flight *flight, struct mw_a
         .key = mw_schema_join(arena, settings->prefix, "message:", id, NULL),
         .score = decimal(arena, message->time_ms),
         .received = message->report->received ? message->report->received : "",
+        .now_ms = now,
+        .version = message->version > 0 ? message->version : MW_SCHEMA_VERSION,
     };
+    /* A message from the future must not trim what lives. */
     if (is_trimmer(id))
-        writing->oldest = decimal(arena, (message->time_ms - keep_ms));
+        writing->trims_ms = message->time_ms < now ? message->time_ms : now;
 }
 
 static void write_indexes(struct writing *writing)
@@ -560,5 +706,6 @@ void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
         if (attachments->items[i].sha256)
             write_attachment(&writing, i, squeezer);
     write_script(&writing);
+    expire_with_message(&writing, writing.key);
     mw_flight_add(flight, "EXEC", NULL);
 }

@@ -11,6 +11,23 @@
 #include "store/settings.h"
 #include "store/squeeze.h"
 
+/*
+ * The version of what is in Redis, as the key PREFIX schema has it; a store without that key
+ * is of version 1. Each change of keys or their fields raises it, with a row in
+ * doc/redis-schema.md, and `mailwitness store upgrade` brings older stores to it. An older
+ * store is written as it is until then.
+ *
+ *     2  findings_json; data tells also what holds the bytes
+ */
+enum { MW_SCHEMA_VERSION = 2 };
+
+/* What decided (the report's decided_by) when the mail server did not take the answer. Such a
+ * report is saved a second time, and in whatever order both come its action is the one kept. */
+#define MW_DECIDED_ANEW "reply.refused"
+
+/* Names an attachment is known by at most. */
+enum { MW_SCHEMA_NAMES = 1000 };
+
 /* The script that commands refer to: it must be loaded before they are sent. */
 extern const char mw_schema_script[];
 
@@ -55,12 +72,20 @@ struct mw_schema_message {
     const char *script_hash; /* SHA-1 of mw_schema_script, hexadecimal */
     const struct mw_report *report;
     int64_t time_ms;      /* of its id */
+    int64_t now_ms;       /* by the older of our clock and Redis'; 0: by ours */
+    unsigned version;     /* of the store; 0: the newest */
     struct mw_bytes json; /* the report, in a zstd frame or plain */
     const bool *known;    /* by attachment: Redis has its bytes; NULL: not known of any */
 };
 
+/* The version that the key PREFIX schema names; MW_ERR_FORMAT when we do not know it. */
+int mw_schema_version(const char *text, unsigned *version, struct mw_error *error);
+
 /* Fills in time_ms; MW_ERR_INPUT when the report's id is none of ours. */
 int mw_schema_check(struct mw_schema_message *message, struct mw_error *error);
+
+/* Whether the time that the message is to be kept is over already, after mw_schema_check. */
+bool mw_schema_is_past(const struct mw_schema_message *message);
 
 /* The attachments whose bytes are worth asking for first: a command each. */
 bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_attachment *one);

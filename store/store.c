@@ -80,7 +80,8 @@ static void prepare(struct mw_store *store, const struct mw_store_settings *sett
     store->folder_lock = -1;
     store->up = true; /* until something says otherwise */
     store->since = (int64_t)time(NULL);
-    store->since_ms = mw_clock_ms();
+    store->since_ms = store->clock_at_ms = mw_clock_ms();
+    store->clock_ms = store->since * 1000;
     store->backoff_ms = BACKOFF_LEAST;
     hash_script(store->script_hash);
 }
@@ -98,7 +99,7 @@ struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct m
     prepare(store, settings);
     store->connections = mw_connections_new(&settings->redis, mw_schema_script, error);
     if (store->connections && open_spools(store, error) == 0) {
-        mw_store_load_run(store);
+        mw_store_load_server(store);
         errno = pthread_create(&store->thread, NULL, mw_store_run, store);
         store->has_thread = errno == 0;
         if (store->has_thread)
@@ -302,6 +303,9 @@ void mw_store_get_state(struct mw_store *store, struct mw_store_state *state)
         .replayed = store->replayed,
         .repeated = store->repeated,
         .failed = store->failed,
+        .past = store->past,
+        .version = store->version,
+        .skew_ms = store->skew_ms,
         .refused = refused.entries,
         .dropped = spool.dropped,
         .spool_entries = spool.entries,
@@ -320,16 +324,14 @@ void mw_store_get_state(struct mw_store *store, struct mw_store_state *state)
 /* --- to Redis ------------------------------------------------------------------------------- */
 
 /* Another run of Redis than the one last written to may have forgotten something. */
-static void note_run(struct mw_store *store, const char *run_id)
+static void note_run(struct mw_store *store, const struct mw_redis *redis)
 {
-    pthread_mutex_lock(&store->lock);
-    if (*run_id && strcmp(store->run_id, run_id) != 0) {
-        if (store->run_id[0] && store->recent)
-            store->repeat_wanted++;
-        snprintf(store->run_id, sizeof store->run_id, "%s", run_id);
-        pthread_cond_broadcast(&store->wake);
-    }
-    pthread_mutex_unlock(&store->lock);
+    struct mw_server now;
+    mw_server_clear(&now);
+    snprintf(now.run_id, sizeof now.run_id, "%s", mw_redis_run_id(redis));
+    mw_store_note_server(store, &now);
+    if (mw_redis_clock_ms(redis) > 0)
+        mw_store_take_clock(store, mw_redis_clock_ms(redis));
 }
 
 static bool may_help_to_reconnect(const struct mw_store *store, enum mw_redis_trouble trouble)
@@ -351,7 +353,7 @@ enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight
         if (trouble != MW_REDIS_FINE)
             return trouble;
         if (fresh)
-            note_run(store, mw_redis_run_id(redis));
+            note_run(store, redis);
         trouble = mw_redis_fly(redis, flight, deadline, replies, error);
         bool again = !fresh && attempt == 0 && may_help_to_reconnect(store, trouble);
         mw_connections_give(store->connections, redis,
@@ -419,8 +421,18 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
     bool *known = NULL;
     if (mw_schema_check(&message, error) != 0)
         return MW_REDIS_REFUSED;
-    enum mw_redis_trouble trouble =
-        ask_known(store, tools->flight, arena, parcel->report, deadline, &known, error);
+    enum mw_redis_trouble trouble = mw_store_learn_version(store, deadline, error);
+    message.version = mw_store_version(store);
+    message.now_ms = mw_store_older_clock_ms(store);
+    if (trouble == MW_REDIS_FINE && mw_schema_is_past(&message)) {
+        /* It would go as soon as it came. */
+        pthread_mutex_lock(&store->lock);
+        store->past++;
+        pthread_mutex_unlock(&store->lock);
+        return MW_REDIS_FINE;
+    }
+    if (trouble == MW_REDIS_FINE)
+        trouble = ask_known(store, tools->flight, arena, parcel->report, deadline, &known, error);
     if (trouble != MW_REDIS_FINE)
         return trouble;
     message.known = known;

@@ -64,6 +64,9 @@ struct mw_store_state {
     uint64_t replayed; /* from the spool to Redis */
     uint64_t repeated; /* told again to a Redis that started anew */
     uint64_t failed;   /* saves that failed: kept nowhere */
+    uint64_t past;     /* messages not written, as the time they are kept was over already */
+    unsigned version;  /* of what Redis keeps; 0: not known yet */
+    int64_t skew_ms;   /* our clock is ahead of Redis' by so much */
     uint64_t refused;  /* records Redis will not have, set aside in the spool folder */
     uint64_t dropped;  /* records dropped because the spool was full */
     uint64_t spool_entries, spool_bytes;

@@ -6,6 +6,7 @@
 
 #include "store/connections.h"
 #include "store/schema.h"
+#include "store/server.h"
 #include "store/spool.h"
 #include "store/store.h"
 
@@ -34,16 +35,21 @@ struct mw_store {
     void *notice_user;
     char untold[1024]; /* what happened before there was a notice; "" nothing */
     enum mw_log_level untold_level;
-    bool up, recent_failing, looked; /* looked: the thread has tried Redis once */
+    bool up, recent_failing, looked;     /* looked: the thread has tried Redis once */
     uint64_t repeat_wanted, repeat_done; /* times that all was to be told again, and was */
     enum mw_redis_trouble trouble;
     int64_t since;    /* seconds since 1970 */
     int64_t since_ms; /* of mw_clock_ms */
     char why[256];
-    char run_id[64];       /* of the Redis last written to; "" not known */
-    char saved_run_id[64]; /* as in its file; the thread's own */
+    struct mw_server server;                /* the Redis last written to */
+    unsigned version;                       /* of what it keeps; 0: not known */
+    int64_t clock_ms, clock_at_ms, skew_ms; /* Redis' clock, when it told (mw_clock_ms); ours is
+                                               ahead by skew_ms */
+    bool skew_told;
+    struct mw_server saved_server; /* as in its file; the thread's own, as the next */
+    bool info_denied;
     unsigned backoff_ms;
-    uint64_t saved, spooled, replayed, repeated, failed, refused_count;
+    uint64_t saved, spooled, replayed, repeated, failed, past, refused_count;
 };
 
 /* A report made ready: its JSON squeezed, its pieces for the spool. */
@@ -84,8 +90,27 @@ void mw_store_tell(struct mw_store *store, enum mw_log_level level, const char *
 /* Tells of damaged places in a spool's files; what names them. spool may be NULL. */
 void mw_store_tell_damage(struct mw_store *store, struct mw_spool *spool, const char *what);
 
-/* replay.c: the store's thread, and the run of Redis last written to, kept in a file. */
+/* look.c: asks how Redis is; leaves the marker, takes version and clock. */
+enum mw_redis_trouble mw_store_look(struct mw_store *store, struct mw_error *error);
+
+/* The version of what Redis keeps, asked for when it is not known; MW_REDIS_NEWER when we do
+ * not know that version. */
+enum mw_redis_trouble mw_store_learn_version(struct mw_store *store, int64_t deadline,
+                                             struct mw_error *error);
+unsigned mw_store_version(struct mw_store *store);
+
+/* What time it is at Redis; a clock that is far from ours is told. */
+void mw_store_take_clock(struct mw_store *store, int64_t redis_ms);
+
+/* Now, by the older of our clock and Redis', milliseconds since 1970. */
+int64_t mw_store_older_clock_ms(struct mw_store *store);
+
+/* What is now known of the server: when it may have forgotten something all is to be told
+ * again. */
+void mw_store_note_server(struct mw_store *store, const struct mw_server *now);
+
+/* replay.c: the store's thread, and the Redis last written to, kept in a file. */
 void *mw_store_run(void *store);
-void mw_store_load_run(struct mw_store *store);
+void mw_store_load_server(struct mw_store *store);
 
 #endif

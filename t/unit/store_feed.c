@@ -77,12 +77,13 @@ static void print_state(struct feed *feed)
     mw_store_get_state(feed->store, &state);
     fprintf(stderr,
             "state up=%d trouble=%s saved=%llu spooled=%llu replayed=%llu repeated=%llu "
-            "failed=%llu refused=%llu dropped=%llu entries=%llu slowest_ms=%ld\n",
+            "failed=%llu refused=%llu dropped=%llu entries=%llu past=%llu slowest_ms=%ld\n",
             state.up, state.trouble, (unsigned long long)state.saved,
             (unsigned long long)state.spooled, (unsigned long long)state.replayed,
             (unsigned long long)state.repeated, (unsigned long long)state.failed,
             (unsigned long long)state.refused, (unsigned long long)state.dropped,
-            (unsigned long long)state.spool_entries, (long)feed->slowest_ms);
+            (unsigned long long)state.spool_entries, (unsigned long long)state.past,
+            (long)feed->slowest_ms);
 }
 
 int main(int argc, char **argv)
