@@ -17,7 +17,7 @@ struct mw_limits {
     size_t parts;             /* parts of all kinds, nested ones included */
     size_t depth;             /* nesting of multiparts, messages, archives */
     size_t unpacked_size;     /* bytes of all decoded and unpacked parts */
-    size_t unpack_ratio;      /* unpacked bytes of a part per byte it came in */
+    size_t unpack_ratio;      /* of them for each byte of the message */
     size_t text_length;       /* bytes of one decoded text kept in the report */
     size_t address_count;     /* mailboxes kept of one address header */
     size_t findings_per_part; /* findings kept of one part */

@@ -20,6 +20,7 @@ enum mw_failure {
     MW_TIMED_OUT,
     MW_BAD_REPORT,        /* what the worker answered is no sound report */
     MW_QUEUE_FULL,        /* no worker or no memory was free in time */
+    MW_OUT_OF_RESOURCES,  /* the system gave no descriptor, process or memory for it */
     MW_TOO_LARGE,         /* above limits.message_size: not scanned at all */
     MW_LIMITS,            /* another limit kept a part from being scanned */
     MW_UNREADABLE,        /* a part is damaged, or mail clients read it in other ways */
@@ -117,6 +118,8 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "the worker died over the message, or none could be asked")                                \
     ROW(WORKER_REPORT, "worker.report", MW_HIDES, MW_BAD_REPORT, MW_INFO,                          \
         "what the worker answered is no sound report")                                             \
+    ROW(WORKER_RESOURCES, "worker.resources", MW_HIDES, MW_OUT_OF_RESOURCES, MW_INFO,              \
+        "the system had no descriptor, process or memory for having the message examined")         \
     ROW(WORKER_TIMEOUT, "worker.timeout", MW_HIDES, MW_TIMED_OUT, MW_INFO,                         \
         "the worker took longer than limits.time")
 

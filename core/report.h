@@ -108,7 +108,7 @@ struct mw_attachment {
     struct mw_findings findings;
     enum mw_verdict verdict;
     const char *unscanned;  /* why, when verdict is MW_UNSCANNED */
-    struct mw_texts reused; /* scanners that knew the very same bytes from before */
+    struct mw_texts reused; /* scanners that knew the very same bytes already */
     struct mw_bytes data;   /* the decoded bytes; not in the JSON */
 };
 

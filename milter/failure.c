@@ -15,6 +15,7 @@ static const struct {
     [MW_TIMED_OUT] = {OPTION(timed_out)},
     [MW_BAD_REPORT] = {OPTION(bad_report)},
     [MW_QUEUE_FULL] = {OPTION(queue_full)},
+    [MW_OUT_OF_RESOURCES] = {OPTION(out_of_resources)},
     [MW_TOO_LARGE] = {OPTION(too_large)},
     [MW_LIMITS] = {OPTION(limits)},
     [MW_UNREADABLE] = {OPTION(unreadable)},
@@ -37,6 +38,8 @@ enum mw_failure mw_failure_of_error(const struct mw_error *error)
         return MW_TIMED_OUT;
     case MW_ERR_FORMAT:
         return MW_BAD_REPORT;
+    case MW_ERR_SYSTEM:
+        return MW_OUT_OF_RESOURCES;
     case MW_ERR_LIMIT:
         return MW_TOO_LARGE;
     case MW_ERR_INTERNAL:

@@ -75,6 +75,14 @@ void mw_parse_give(struct mw_parse *parse, size_t size)
     parse->refused += size;
 }
 
+size_t mw_parse_scan_most(const struct mw_parse *parse)
+{
+    size_t most = by_ratio(parse);
+    if (parse->limits->unpacked_size < most)
+        most = parse->limits->unpacked_size;
+    return most > SIZE_MAX / 2 ? SIZE_MAX : most * 2;
+}
+
 bool mw_parse_is_spent(const struct mw_parse *parse)
 {
     return parse->refused > parse->limits->unpacked_size || parse->refused > by_ratio(parse);

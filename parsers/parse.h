@@ -47,6 +47,12 @@ bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size);
  * well, or else each of many files could cost all there is. */
 void mw_parse_give(struct mw_parse *parse, size_t size);
 
+/*
+ * Bytes that scanners which unpack by themselves may unpack of the whole message: twice
+ * what we may, as they look into an archive once for each that holds it.
+ */
+size_t mw_parse_scan_most(const struct mw_parse *parse);
+
 /* Whether so much was unpacked in vain that no more is. */
 bool mw_parse_is_spent(const struct mw_parse *parse);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/utf8.h"
 #include "scanners/scanners.h"
@@ -19,7 +20,8 @@ struct clamav_engine {
     struct cl_scan_options options;
     struct mw_clamav_settings settings;
     unsigned signatures;
-    time_t made; /* the newest part of the database */
+    time_t made;             /* the newest part of the database */
+    long long max_scan_size; /* of a part, before the message's own bound */
 };
 
 /* What libclamav calls a bound, and the option that sets it. */
@@ -236,6 +238,7 @@ static int load(const struct mw_scan_settings *settings, struct mw_arena *arena,
         return error->code;
     }
     set_options(clamav);
+    clamav->max_scan_size = cl_engine_get_num(clamav->engine, CL_ENGINE_MAX_SCANSIZE, NULL);
     clamav->made = newest(settings->clamav.database);
     check_age(clamav, arena, warnings);
     *engine = clamav;
@@ -305,6 +308,32 @@ static int try_scratch(const struct clamav_engine *clamav, struct mw_error *erro
     return 0;
 }
 
+/* The engine's bounds for one part: those of its settings, or what is left to the message. */
+static void set_bounds(const struct clamav_engine *clamav, const struct mw_scan_part *part)
+{
+    const struct mw_clamav_settings *settings = &clamav->settings;
+    long long time_ms = settings->max_scan_ms, size = clamav->max_scan_size;
+    if (part->deadline_us > 0) {
+        int64_t left_ms = (part->deadline_us - mw_clock_us()) / 1000;
+        if (time_ms == 0 || left_ms < time_ms)
+            time_ms = left_ms < 1 ? 1 : left_ms;
+    }
+    if (part->unpack_left && part->data.size + *part->unpack_left < (size_t)size)
+        size = (long long)(part->data.size + *part->unpack_left);
+    cl_engine_set_num(clamav->engine, CL_ENGINE_MAX_SCANTIME, time_ms);
+    cl_engine_set_num(clamav->engine, CL_ENGINE_MAX_SCANSIZE, size);
+}
+
+/* Takes what was unpacked from what is left; scanned has the part itself in it. */
+static void take_unpacked(const struct mw_scan_part *part, unsigned long scanned)
+{
+    size_t size = (size_t)scanned * CL_COUNT_PRECISION;
+    if (!part->unpack_left || size <= part->data.size)
+        return;
+    size -= part->data.size;
+    *part->unpack_left -= size < *part->unpack_left ? size : *part->unpack_left;
+}
+
 static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_result *result,
                 struct mw_error *error)
 {
@@ -324,11 +353,13 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
         return mw_fail(error, MW_ERR_INTERNAL, "ClamAV cannot map the part");
     const char *name = NULL;
     unsigned long scanned = 0;
+    set_bounds(clamav, part);
     struct cl_scan_options options = clamav->options;
     /* Without the part's name, so that what is found depends on its bytes alone. */
     cl_error_t code =
         cl_scanmap_callback(map, NULL, &name, &scanned, clamav->engine, &options, NULL);
     cl_fmap_close(map);
+    take_unpacked(part, scanned);
     if (code == CL_VIRUS) {
         /* Without a name it was a bound inside the part, not a signature. */
         if (name)

@@ -72,7 +72,10 @@ static void not_scanned(struct look *look, const char *why)
     struct mw_scan_result *result = look->result;
     result->unscanned =
         mw_arena_printf(result->report->arena, "exec.%s: %s", look->program->name, why);
-    mw_report_problem(result->report, result->limits, MW_PROBLEM_SCANNER_FAILED, look->part->path,
+    /* What the message's own time ended did not fail. */
+    bool late = look->part->deadline_us > 0 && mw_clock_us() >= look->part->deadline_us;
+    mw_report_problem(result->report, result->limits,
+                      late ? MW_PROBLEM_SCANNER_TIME : MW_PROBLEM_SCANNER_FAILED, look->part->path,
                       "%s", result->unscanned);
 }
 

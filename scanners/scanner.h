@@ -29,6 +29,9 @@ struct mw_scan_part {
     int sender_new;               /* 1, 0, or -1 when nobody asked a filter */
     int64_t deadline_us;          /* on the monotonic clock (mw_clock_us); 0: none */
     const struct mw_known *known; /* of the same bytes from before (known.h), or NULL */
+    /* Bytes that engines may still unpack of the whole message; they take away what they
+     * unpacked. NULL: as many as their settings allow. */
+    size_t *unpack_left;
 };
 
 /* Where a scanner writes. Memory comes from the report's arena. */

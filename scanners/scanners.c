@@ -235,8 +235,10 @@ static void run_one(const struct place *place, struct mw_scan_part *part,
     if (place->scanner->scan(place->engine, part, result, &error) != 0) {
         result->unscanned =
             mw_arena_printf(result->report->arena, "%s: %s", place->scanner->name, error.text);
-        mw_report_problem(result->report, result->limits, MW_PROBLEM_SCANNER_FAILED, part->path,
-                          "%s", result->unscanned);
+        mw_report_problem(result->report, result->limits,
+                          error.code == MW_ERR_TIMEOUT ? MW_PROBLEM_SCANNER_TIME
+                                                       : MW_PROBLEM_SCANNER_FAILED,
+                          part->path, "%s", result->unscanned);
     }
     if (place->scanner->judges && !result->skipped)
         result->judged = true;
@@ -269,6 +271,27 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
     }
 }
 
+static void add_context(const struct mw_scanner *scanner, const char *context,
+                        struct mw_arena *arena, struct mw_engines *engines)
+{
+    struct mw_engine *engine = mw_list_add(arena, engines, sizeof *engines->items);
+    engine->name = scanner->name;
+    engine->version = context;
+}
+
+void mw_scanners_contexts(const struct mw_scanners *scanners, const struct mw_scan_part *part,
+                          struct mw_arena *arena, struct mw_engines *engines)
+{
+    for (size_t i = 0; i < scanners->count; i++) {
+        const struct place *place = &scanners->places[i];
+        const char *context = NULL;
+        if (wants(place, part))
+            context = mw_known_context(place->scanner, place->engine, part, arena);
+        if (context)
+            add_context(place->scanner, context, arena, engines);
+    }
+}
+
 void mw_scanners_run_by_bytes(struct mw_scanners *scanners, struct mw_scan_part *part,
                               struct mw_scan_result *result, struct mw_engines *engines)
 {
@@ -281,11 +304,8 @@ void mw_scanners_run_by_bytes(struct mw_scanners *scanners, struct mw_scan_part 
             continue;
         const char *context = mw_known_context(scanner, place->engine, part, arena);
         run_one(place, part, result);
-        if (!context || result->skipped)
-            continue;
-        struct mw_engine *engine = mw_list_add(arena, engines, sizeof *engines->items);
-        engine->name = scanner->name;
-        engine->version = context;
+        if (context && !result->skipped)
+            add_context(scanner, context, arena, engines);
     }
 }
 

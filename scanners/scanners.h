@@ -50,6 +50,13 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
 void mw_scanners_run_by_bytes(struct mw_scanners *scanners, struct mw_scan_part *part,
                               struct mw_scan_result *result, struct mw_engines *engines);
 
+/*
+ * What the findings of engines in part, an attachment, depend on beside its bytes: one engine
+ * each, for those whose findings depend on no more than can be told (known.h).
+ */
+void mw_scanners_contexts(const struct mw_scanners *scanners, const struct mw_scan_part *part,
+                          struct mw_arena *arena, struct mw_engines *engines);
+
 /* Adds a finding unless the bound is reached (which is then recorded). Texts are
  * borrowed: they must live as long as the report. */
 struct mw_finding *mw_scan_finding(struct mw_scan_result *result, const struct mw_scan_part *part,

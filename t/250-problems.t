@@ -115,6 +115,7 @@ my %raised = (
     'worker.timeout' => sub { return strike('STOP', 'time = "1s";') },
     'worker.report' => 't/unit/unit_hostile.c',
     'worker.busy' => 't/unit/unit_hostile.c',
+    'worker.resources' => 't/unit/unit_hostile.c',
 );
 
 # A configuration out of "section.option = value;" and the engines of all cases.

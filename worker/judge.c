@@ -77,16 +77,35 @@ static struct mw_scan_part part_of(const struct judgement *judgement,
     return part;
 }
 
+/* What is known of a file that was scanned already in this message. */
+static const struct mw_known *known_from(const struct judgement *judgement,
+                                         const struct mw_attachment *first)
+{
+    struct mw_arena *arena = judgement->report->arena;
+    struct mw_known *known = mw_arena_alloc(arena, sizeof *known);
+    struct mw_engines *engines = mw_arena_alloc(arena, sizeof *engines);
+    struct mw_scan_part part = part_of(judgement, first);
+    part.file_type = first->file_type;
+    mw_scanners_contexts(judgement->scanners, &part, arena, engines);
+    known->facts = first;
+    known->engines = engines;
+    return known;
+}
+
+/* first: an attachment with the same bytes that was judged already, or NULL. */
 static void judge_attachment(struct judgement *judgement, struct mw_attachment *file,
-                             const struct mw_known *known)
+                             const struct mw_known *known, const struct mw_attachment *first)
 {
     struct mw_scan_part part = part_of(judgement, file);
     struct mw_scan_result result = {.report = judgement->report,
                                     .limits = judgement->limits,
                                     .attachment = file,
                                     .findings = &file->findings};
-    part.known = known;
+    part.known = first ? known_from(judgement, first) : known;
     run(judgement, &part, &result);
+    /* What kept its like from being scanned kept this one as well. */
+    if (first && !result.unscanned && first->unscanned != judgement->without)
+        result.unscanned = first->unscanned;
     file->verdict = mw_verdict_of_findings(&file->findings);
     /* What no scanner that knows malware has looked at is not clean. */
     if (!result.unscanned && !result.judged && !judgement->without)
@@ -187,15 +206,19 @@ void mw_judge_by_bytes(const struct mw_judge *judge, const struct mw_report *ask
 void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw)
 {
     struct judgement judgement = start(judge, report, report);
+    size_t unpack_left = judge->unpack_most;
+    if (unpack_left > 0)
+        judgement.facts.unpack_left = &unpack_left;
     if (!mw_scanners_any(judge->scanners)) {
         judgement.without = MW_NO_SCANNER;
         mw_texts_add(report->arena, &report->unscanned, judgement.without);
     }
     mw_scanners_engines(judge->scanners, report->arena, &report->engines);
     note_problems(&judgement);
+    struct mw_attachment *files = report->attachments.items;
     for (size_t i = 0; i < report->attachments.count; i++)
-        judge_attachment(&judgement, &report->attachments.items[i],
-                         judge->known ? judge->known[i] : NULL);
+        judge_attachment(&judgement, &files[i], judge->known ? judge->known[i] : NULL,
+                         judge->firsts && judge->firsts[i] < i ? &files[judge->firsts[i]] : NULL);
     judge_texts(&judgement);
     judge_bytes(&judgement, MW_SCAN_MESSAGE, NULL, "message/rfc822", raw);
     report->verdict = sum_up(report);

@@ -18,6 +18,10 @@ struct mw_judge {
     int64_t deadline_us; /* on the monotonic clock, 0 for none */
     /* What is known of each attachment's bytes from before, or NULL; NULL: of none. */
     const struct mw_known *const *known;
+    /* For each attachment the first one with the same bytes, itself when it is that; what was
+     * found in that one is taken over. NULL: no two are known to be the same. */
+    const size_t *firsts;
+    size_t unpack_most; /* bytes that engines may unpack of the whole message; 0: any number */
 };
 
 /*

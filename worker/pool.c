@@ -418,6 +418,7 @@ struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error 
     enum mw_problem_kind problem = why->code == MW_ERR_BUSY      ? MW_PROBLEM_WORKER_BUSY
                                    : why->code == MW_ERR_TIMEOUT ? MW_PROBLEM_WORKER_TIMEOUT
                                    : why->code == MW_ERR_FORMAT  ? MW_PROBLEM_WORKER_REPORT
+                                   : why->code == MW_ERR_SYSTEM  ? MW_PROBLEM_WORKER_RESOURCES
                                                                  : MW_PROBLEM_WORKER_CRASHED;
     mw_report_problem(report, &limits, problem, NULL, "%s", why->text);
     mw_texts_add(report->arena, &report->unscanned, mw_arena_dup(report->arena, why->text));

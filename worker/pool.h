@@ -73,7 +73,7 @@ struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_
 /*
  * The report of a message that mw_pool_examine could not get one for: its size and
  * hashes, verdict unscanned, and why, named worker.busy, worker.timeout,
- * worker.crashed or worker.report. Reads raw without parsing it. Never NULL.
+ * worker.crashed, worker.report or worker.resources. Reads raw without parsing it. Never NULL.
  */
 struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error *why);
 

@@ -1,6 +1,7 @@
 /* witness: parse, hash, and write the report. */
 #include "worker/witness.h"
 
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +41,14 @@ struct examination {
     struct mw_parse parse;
     struct mw_part *root;
     struct known_files known; /* of each attachment, or NULL */
+    GHashTable *by_sha256;    /* SHA-256s of attachments to the first that has it; NULL: none */
+    MW_LIST(size_t) firsts;   /* of each attachment the first with the same bytes */
 };
+
+static void free_table(void *table)
+{
+    g_hash_table_destroy(table);
+}
 
 struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
                                   struct mw_error *error)
@@ -138,6 +146,36 @@ static void set_digests(struct mw_attachment *file, const struct mw_digests *dig
     file->sha512 = digests->sha512;
 }
 
+/* The first attachment with the SHA-256 of the one at index, which may be that itself. Keys
+ * are a digest's: nobody can make many that are near each other. */
+static size_t first_with(struct examination *work, const char *sha256, size_t index)
+{
+    if (!work->by_sha256) {
+        work->by_sha256 = g_hash_table_new(g_str_hash, g_str_equal);
+        mw_arena_own(work->report->arena, free_table, work->by_sha256);
+    }
+    void *first = NULL;
+    if (g_hash_table_lookup_extended(work->by_sha256, sha256, NULL, &first))
+        return (size_t)(uintptr_t)first;
+    g_hash_table_insert(work->by_sha256, (void *)(uintptr_t)sha256, (void *)(uintptr_t)index);
+    return index;
+}
+
+/* The other digests of what came in this message already. */
+static bool copy_digests(struct examination *work, const struct mw_attachment *file, size_t index,
+                         struct mw_digests *digests)
+{
+    size_t *first = mw_list_add(work->report->arena, &work->firsts, sizeof *first);
+    *first = file->data.size > 0 ? first_with(work, digests->sha256, index) : index;
+    if (*first == index)
+        return false;
+    const struct mw_attachment *same = &work->report->attachments.items[*first];
+    digests->md5 = same->md5;
+    digests->sha1 = same->sha1;
+    digests->sha512 = same->sha512;
+    return true;
+}
+
 /* SHA-256 alone finds what is known, which has the others. */
 static void add_digests(struct examination *work, struct mw_attachment *file)
 {
@@ -146,13 +184,13 @@ static void add_digests(struct examination *work, struct mw_attachment *file)
     const struct mw_known **known =
         mw_list_add(arena, &work->known, sizeof(const struct mw_known *));
     struct mw_digests digests;
-    if (!witness->reuse || file->data.size < MW_REUSE_LEAST) {
-        mw_hasher_all(witness->hasher, arena, file->data, &digests);
+    digests.sha256 = mw_hasher_sha256(witness->hasher, arena, file->data);
+    if (copy_digests(work, file, work->report->attachments.count - 1, &digests)) {
         set_digests(file, &digests);
         return;
     }
-    digests.sha256 = mw_hasher_sha256(witness->hasher, arena, file->data);
-    *known = mw_reuse_find(witness->reuse, arena, digests.sha256);
+    if (witness->reuse && file->data.size >= MW_REUSE_LEAST)
+        *known = mw_reuse_find(witness->reuse, arena, digests.sha256);
     if (*known) {
         const struct mw_attachment *facts = (*known)->facts;
         digests.md5 = facts->md5;
@@ -380,7 +418,9 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
                                    .limits = &witness->limits,
                                    .sender_new = ask_sender(witness, report),
                                    .deadline_us = work.parse.deadline_us,
-                                   .known = work.known.items};
+                                   .known = work.known.items,
+                                   .firsts = work.firsts.items,
+                                   .unpack_most = mw_parse_scan_most(&work.parse)};
     mw_judge(&judge, report, raw);
     add_timing(report, "scan_us", scan_start);
     add_timing(report, "total_us", start);

@@ -1,7 +1,9 @@
 /* unit_hostile: workers that lie: what they answer is a failed scan, and nothing more. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "t/unit/tap.h"
@@ -213,6 +215,30 @@ static void test_busy(const struct mw_pool_settings *given)
     mw_pool_free(pool);
 }
 
+/* Where the system gives no descriptor more nobody died, and the next message is read. */
+static void test_resources(struct mw_pool *pool)
+{
+    struct mw_error error = {0};
+    struct rlimit before;
+    getrlimit(RLIMIT_NOFILE, &before);
+    struct mw_memfile *message = message_from("honest");
+    int next = fcntl(mw_memfile_fd(message), F_DUPFD_CLOEXEC, 0);
+    close(next);
+    const struct rlimit none = {(rlim_t)next, before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    struct mw_report *report = mw_pool_examine(pool, message, &error);
+    setrlimit(RLIMIT_NOFILE, &before);
+    tap_ok(!report && error.code == MW_ERR_SYSTEM, "without a descriptor nobody is asked");
+    report = mw_pool_unexamined(mw_bytes_of("raw"), &error);
+    tap_is(report->errors.items[0].name, "worker.resources", error.text);
+    mw_report_free(report);
+    mw_memfile_free(message);
+    error = (struct mw_error){0};
+    report = examine(pool, "honest", &error);
+    tap_ok(report != NULL, "... and the next message is read");
+    mw_report_free(report);
+}
+
 static bool make_good_report(void)
 {
     struct mw_error error = {0};
@@ -256,6 +282,8 @@ int main(void)
         printf("# %s\n", error.text);
     for (unsigned i = 0; unconfined && i < sizeof lies / sizeof *lies; i++)
         test_lie(lies[i].unconfined ? unconfined : confined, i);
+    if (confined)
+        test_resources(confined);
     mw_pool_free(confined);
     mw_pool_free(unconfined);
     settings.generation.sandbox.mode = MW_SANDBOX_BEST;

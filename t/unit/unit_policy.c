@@ -382,9 +382,10 @@ static const struct {
     enum mw_action safe;
 } failures[] = {
     {MW_WORKER_CRASHED, "worker_crashed", "worker.crashed", MW_ACTION_TEMPFAIL},
-    {MW_TIMED_OUT, "timed_out", "worker.timeout", MW_ACTION_TEMPFAIL},
+    {MW_TIMED_OUT, "timed_out", "worker.timeout", MW_ACTION_TAG},
     {MW_BAD_REPORT, "bad_report", "worker.report", MW_ACTION_TEMPFAIL},
     {MW_QUEUE_FULL, "queue_full", "worker.busy", MW_ACTION_TEMPFAIL},
+    {MW_OUT_OF_RESOURCES, "out_of_resources", "worker.resources", MW_ACTION_TEMPFAIL},
     {MW_TOO_LARGE, "too_large", "limit.message_size", MW_ACTION_TAG},
     {MW_LIMITS, "limits", "limit.depth", MW_ACTION_TAG},
     {MW_UNREADABLE, "unreadable", "archive.damaged", MW_ACTION_TAG},
@@ -494,6 +495,9 @@ static void test_failures_together(void)
     error.code = MW_ERR_BUSY;
     tap_is_number(mw_failure_of_error(&error), MW_QUEUE_FULL, "no free worker is a full queue");
     error.code = MW_ERR_SYSTEM;
+    tap_is_number(mw_failure_of_error(&error), MW_OUT_OF_RESOURCES,
+                  "what the system refused is a want of resources");
+    error.code = MW_ERR_INPUT;
     tap_is_number(mw_failure_of_error(&error), MW_INTERNAL_ERROR,
                   "what nobody thought of is an internal error");
 }
