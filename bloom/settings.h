@@ -16,6 +16,7 @@ struct mw_tracked_settings {
     double fp_rate;
     const char *sync; /* "always", "everysec", or seconds */
     bool strip_plus_tag;
+    unsigned new_for_s; /* so long after it was learned a value is still new */
 };
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "bloom/recent.h"
 #include "bloom/source.h"
 #include "core/learn.h"
 #include "core/suggest.h"
@@ -12,6 +14,7 @@ struct tracked {
     struct mw_tracked_settings settings;
     struct mw_source source;
     struct mw_filter *filter;
+    struct mw_recent *recent; /* NULL: what was learned is known at once */
 };
 
 struct mw_tracked {
@@ -92,7 +95,14 @@ static int open_one(const struct mw_tracked *tracked, struct tracked *one, struc
         return mw_fail(error, why.code, "filter '%s': source %s", one->settings.name, why.text);
     if (mw_tracked_sync(one->settings.sync, &sync_ms, &why) != 0)
         return mw_fail(error, why.code, "filter '%s': sync %s", one->settings.name, why.text);
-    return open_file(one, sync_ms, error);
+    if (open_file(one, sync_ms, error) != 0)
+        return error->code;
+    if (one->settings.new_for_s == 0)
+        return 0;
+    one->recent =
+        mw_recent_open(one->settings.file, MW_FILTER_WRITE, one->settings.new_for_s, &why);
+    return one->recent ? 0
+                       : mw_fail(error, why.code, "filter '%s': %s", one->settings.name, why.text);
 }
 
 struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, size_t count,
@@ -117,8 +127,10 @@ void mw_tracked_close(struct mw_tracked *tracked)
 {
     if (!tracked)
         return;
-    for (size_t i = 0; i < tracked->count; i++)
+    for (size_t i = 0; i < tracked->count; i++) {
         mw_filter_close(tracked->items[i].filter);
+        mw_recent_close(tracked->items[i].recent);
+    }
     mw_arena_free(tracked->arena);
 }
 
@@ -144,7 +156,7 @@ static void recall_one(const struct tracked *one, struct mw_report *report)
     struct mw_texts values = values_of(one, report, report->arena);
     bool any_new = false;
     for (size_t i = 0; i < values.count && !any_new; i++)
-        any_new = !mw_filter_seen(one->filter, mw_bytes_of(values.items[i]));
+        any_new = mw_recent_is_new(one->filter, one->recent, mw_bytes_of(values.items[i]));
     if (values.count == 0)
         return;
     struct mw_flag *flag =
@@ -165,7 +177,11 @@ static int learn_one(const struct tracked *one, const struct mw_report *report,
     int result = 0, learned = 0;
     for (size_t i = 0; i < values.count && learned < MW_LEARN_MOST; i++) {
         bool is_new = false;
-        int added = mw_filter_add(one->filter, mw_bytes_of(values.items[i]), &is_new, error);
+        struct mw_bytes value = mw_bytes_of(values.items[i]);
+        /* First, so that it is never known in between. */
+        if (one->recent && !mw_filter_seen(one->filter, value))
+            mw_recent_note(one->recent, value, time(NULL));
+        int added = mw_filter_add(one->filter, value, &is_new, error);
         result = added != 0 ? added : result;
         learned += is_new;
     }

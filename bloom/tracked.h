@@ -31,8 +31,9 @@ void mw_tracked_close(struct mw_tracked *tracked);
 
 /*
  * Asks every filter about the message's values, each normalised as its source is:
- * report->new_values gets NAME: true when any of them was never seen before, NAME: false
- * when all were, nothing when there was none. Nothing is remembered. Any thread, each with
+ * report->new_values gets NAME: true when any of them was never seen before, or first so
+ * lately that settings.new_for_s has not passed, NAME: false otherwise, nothing when there
+ * was none. Nothing is remembered. Any thread, each with
  * a report of its own.
  */
 void mw_tracked_recall(const struct mw_tracked *tracked, struct mw_report *report);

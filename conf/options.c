@@ -373,6 +373,9 @@ static const struct mw_option filter_options[] = {
          "always, everysec, or seconds: what a power cut may lose"),
     BOOL("filter", "strip_plus_tag", strip_plus_tag, "false",
          "addresses: user+tag@domain is user@domain"),
+    KIND("filter", "new_for", MW_OPTION_PERIOD, new_for_s, "0", 0, 31622400,
+         "so long after mail with it was first accepted a value is still new; 0: it is known at "
+         "once"),
 };
 
 /* Without a file of its own a filter lies in the state folder. */

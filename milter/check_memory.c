@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bloom/filter.h"
+#include "bloom/recent.h"
 #include "bloom/source.h"
 #include "bloom/tracked.h"
 #include "core/clock.h"
@@ -64,6 +65,14 @@ static void check_filter(const struct checking *checking,
     if (!filter || mw_filter_check(filter, settings->capacity, settings->fp_rate, &error) != 0)
         add(checking, &checking->findings->mistakes, option, error.text);
     mw_filter_close(filter);
+    if (settings->new_for_s == 0)
+        return;
+    error = (struct mw_error){0};
+    struct mw_recent *recent =
+        mw_recent_open(settings->file, MW_FILTER_READ, settings->new_for_s, &error);
+    if (!recent && error.code != MW_ERR_MISSING)
+        add(checking, &checking->findings->mistakes, option, error.text);
+    mw_recent_close(recent);
 }
 
 static void check_filters(const struct checking *checking)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bloom/recent.h"
+
 struct mw_memory {
     struct mw_log *log;
     pthread_rwlock_t lock;
@@ -23,8 +25,9 @@ static struct mw_tracked *open_filters(const struct mw_snapshot *snapshot, struc
 static int make_file(const struct mw_tracked_settings *filter, struct mw_error *error)
 {
     struct mw_error why = {0};
-    if (access(filter->file, F_OK) == 0 ||
-        mw_filter_create(filter->file, filter->capacity, filter->fp_rate, &why) == 0)
+    bool there = access(filter->file, F_OK) == 0 ||
+                 mw_filter_create(filter->file, filter->capacity, filter->fp_rate, &why) == 0;
+    if (there && (filter->new_for_s == 0 || mw_recent_create(filter->file, &why) == 0))
         return 0;
     return mw_fail(error, why.code, "filter '%s': %s", filter->name, why.text);
 }

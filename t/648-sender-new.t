@@ -3,7 +3,7 @@
 use strict;
 use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
-use Rig qw(folder run spew);
+use Rig qw(folder run spew wait_until);
 use Rig::Milter;
 use Test::More;
 
@@ -37,6 +37,34 @@ $daemon->stop;
 $daemon->start;
 is(stranger($daemon, 'ana@example.com'), 'known', 'a start finds what was there');
 $daemon->stop;
+
+# New for a while, and what passes in that time.
+my $lasting = sub { return "filter: { from: { file = \"$folder/lasting\"; capacity = 1000; new_for = \"$_[0]\"; }; };\n" };
+sub header_new {
+    my ($address) = @_;
+    my $link = $daemon->connection;
+    $link->hello;
+    my $result = $link->message(sprintf($message, $address), verbatim => 1);
+    $link->quit;
+    return (Rig::Milter->added($result)->{'X-Mailwitness-Sender-New'} || ['nothing'])->[0];
+}
+$daemon->configure(%settings, more => $lasting->('1d'));
+$daemon->start;
+is(stranger($daemon, 'ana@example.com'), 'new', 'with new_for a stranger is new');
+is(stranger($daemon, 'ana@example.com'), 'new', '... and stays it for rules, a second later');
+is(header_new('ana@example.com'), 'yes', '... and in the header');
+$daemon->stop;
+$daemon->start;
+is(stranger($daemon, 'ana@example.com'), 'new', '... also after a start');
+$daemon->configure(%settings, more => $lasting->('1s'));
+is((run(q{}, $ENV{MAILWITNESS}, 'reload', '--socket', $daemon->{control}))[1], 0, 'a reload says how long');
+ok(wait_until(20, sub { stranger($daemon, 'ana@example.com') eq 'known' }), '... and when the time has passed, the stranger is known to rules');
+is(header_new('ana@example.com'), 'no', '... and in the header');
+is(stranger($daemon, 'bob@example.com'), 'new', '... while another one is new');
+$daemon->stop;
+spew("$folder/lasting.recent", 'something else');
+my ($mistake, $failed) = run(q{}, "$ENV{top_builddir}/mailwitnessd", '-t', '-c', $daemon->{conf});
+ok($failed == 1 && $mistake =~ m{filter 'from'.*\Q$folder\E/lasting[.]recent.*remove it}s, 'a damaged table of recent senders is named by the check') or diag("$failed: $mistake");
 
 my $away = spew("$folder/away.conf", "milter: { listen = \"unix:$folder/s\"; control = \"\"; };\nfilter: { from: { file = \"$folder/no/where\"; }; };\n");
 my ($said, $status) = run(q{}, "$ENV{top_builddir}/mailwitnessd", '-f', '-c', $away);

@@ -141,6 +141,28 @@ is(told($from), 'yes no', '... its sender is new when the mail is taken');
     $daemon->stop;
 }
 
+# --- a stranger stays one for a while -----------------------------------------------------------------
+{
+    my $careful = { name => 'stranger-macros', when => { new => 'from', attachment_extension => 'docm' }, action => 'quarantine' };
+    my $macros = [['offer.docm', 'application/x-docm', 'macros']];
+    for my $new_for ('0', '1d') {
+        $daemon->configure(milter => { memory_max => undef }, policy => [$careful, @{ $usual{policy} }],
+            filter => { from => { source => 'from', file => "$dir/lasting.filter", capacity => 1000, new_for => $new_for } });
+        $daemon->start;
+        my $from = stranger();
+        send_mail($from, attachments => $macros);
+        send_mail($from, attachments => $macros);
+        send_mail($from);
+        send_mail($from, attachments => $macros);
+        $daemon->wait_log(qr/from=<$from>.*(?:from=<$from>.*){3}/s);
+        my @done = $daemon->log_text =~ /from=<$from>.* action=(\w+)/g;
+        is("@done", 'quarantine quarantine tag ' . ($new_for ? 'quarantine' : 'tag'),
+            "with new_for = $new_for macros of a stranger are held, again, and after a harmless mail " . ($new_for ? 'still' : 'not any more'));
+        $daemon->stop;
+    }
+    $daemon->configure(policy => $usual{policy}, filter => { from => { source => 'from', file => "$daemon->{dir}/from.filter", capacity => 100_000 } });
+}
+
 # --- made anew from what is stored --------------------------------------------------------------------
 {
     $daemon->configure(milter => { memory_max => undef });

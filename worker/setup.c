@@ -7,11 +7,13 @@
 
 #include "bloom/filter.h"
 #include "bloom/normal.h"
+#include "bloom/recent.h"
 
 /* The memory of senders as a worker has it. */
 struct senders {
     const struct mw_tracked_settings *settings;
     struct mw_filter *filter; /* NULL: its file is not there */
+    struct mw_recent *recent; /* NULL: the same, or nobody stays new */
 };
 
 static int is_new(void *user, const char *address)
@@ -22,7 +24,8 @@ static int is_new(void *user, const char *address)
     struct mw_arena *arena = mw_arena_new();
     const char *value =
         mw_normalise(arena, MW_NORMAL_ADDRESS, address, senders->settings->strip_plus_tag);
-    int result = *value ? !mw_filter_seen(senders->filter, mw_bytes_of(value)) : -1;
+    int result =
+        *value ? mw_recent_is_new(senders->filter, senders->recent, mw_bytes_of(value)) : -1;
     mw_arena_free(arena);
     return result;
 }
@@ -35,12 +38,17 @@ static int open_senders(void *user, struct mw_error *error)
     (void)error;
     senders->filter =
         mw_filter_open(senders->settings->file, MW_FILTER_READ, MW_FILTER_SYNC_NEVER, &ignored);
+    if (senders->settings->new_for_s > 0)
+        senders->recent = mw_recent_open(senders->settings->file, MW_FILTER_READ,
+                                         senders->settings->new_for_s, &ignored);
     return 0;
 }
 
 static void close_senders(void *user)
 {
-    mw_filter_close(((struct senders *)user)->filter);
+    struct senders *senders = user;
+    mw_filter_close(senders->filter);
+    mw_recent_close(senders->recent);
 }
 
 /* The filter that remembers senders, if one does. */

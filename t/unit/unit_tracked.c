@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bloom/normal.h"
+#include "bloom/recent.h"
 #include "bloom/source.h"
 #include "bloom/tracked.h"
 #include "core/learn.h"
@@ -27,7 +28,7 @@ static struct mw_tracked_settings one(const char *name, const char *source)
     static unsigned next;
     char *file = files[next++ % 16];
     snprintf(file, sizeof files[0], "%s/%s.filter", folder, name);
-    return (struct mw_tracked_settings){name, source, file, 1000, 0.001, "everysec", false};
+    return (struct mw_tracked_settings){name, source, file, 1000, 0.001, "everysec", false, 0};
 }
 
 /* Whether name is in new_values: 1 new, 0 known, -1 not there. */
@@ -95,6 +96,92 @@ static void test_what_teaches(void)
         mw_report_free(again);
     }
     mw_tracked_close(tracked);
+}
+
+/* --- new for a while ------------------------------------------------------------------------ */
+
+static struct mw_bytes value_of(const char *text, unsigned number)
+{
+    static char values[4][64];
+    static unsigned next;
+    char *value = values[next++ % 4];
+    snprintf(value, sizeof values[0], "%s%u@example.com", text, number);
+    return mw_bytes_of(value);
+}
+
+static void test_recent(void)
+{
+    enum { DAY = 86400, START = 1795000000 };
+    struct mw_error error = {0};
+    const char *path = path_of("r.filter");
+    tap_ok(!mw_recent_open(path, MW_FILTER_READ, DAY, &error) && error.code == MW_ERR_MISSING,
+           "who reads where there is no file of recent values finds none");
+    struct mw_recent *writer = mw_recent_open(path, MW_FILTER_WRITE, DAY, &error),
+                     *reader = mw_recent_open(path, MW_FILTER_READ, DAY, &error);
+    mw_recent_note(writer, value_of("ana", 0), START);
+    mw_recent_note(writer, value_of("ana", 0), START + DAY / 2);
+    tap_ok(mw_recent_has(reader, value_of("ana", 0), START) &&
+               mw_recent_has(reader, value_of("ana", 0), START + DAY - 1),
+           "a value is recent for its time, for other processes too");
+    tap_ok(!mw_recent_has(reader, value_of("ana", 0), START + DAY),
+           "... counted from when it was learned first, and not after that");
+    tap_ok(!mw_recent_has(reader, value_of("bob", 0), START), "others are not");
+    mw_recent_note(writer, value_of("ahead", 0), START + 300 * DAY);
+    tap_ok(!mw_recent_has(reader, value_of("ahead", 0), START),
+           "nobody stays new because a clock ran ahead");
+    for (unsigned i = 0; i < 2 * MW_RECENT_MOST; i++)
+        mw_recent_note(writer, value_of("crowd", i), START + 10 + i / 1000);
+    unsigned kept = 0;
+    for (unsigned i = MW_RECENT_MOST; i < 2 * MW_RECENT_MOST; i++)
+        kept += mw_recent_has(reader, value_of("crowd", i), START + 1000);
+    printf("# of the last %d values, %u are recent\n", MW_RECENT_MOST, kept);
+    struct stat facts;
+    tap_ok(stat(path_of("r.filter.recent"), &facts) == 0 && facts.st_size < 1100000,
+           "the file has one size, whatever comes");
+    tap_ok(kept > MW_RECENT_MOST / 10 * 8 &&
+               !mw_recent_has(reader, value_of("crowd", 1), START + 1000),
+           "... the oldest make room for new ones");
+    mw_recent_close(writer);
+    mw_recent_close(reader);
+    reader = mw_recent_open(path, MW_FILTER_READ, DAY, &error);
+    tap_ok(mw_recent_has(reader, value_of("crowd", 2 * MW_RECENT_MOST - 1), START + 1000),
+           "what was noted is there when it is opened again");
+    mw_recent_close(reader);
+    const char *file = path_of("r.filter.recent");
+    tap_ok(truncate(file, 5000) == 0 && !mw_recent_open(path, MW_FILTER_WRITE, DAY, &error) &&
+               error.code == MW_ERR_FORMAT && strstr(error.text, file) &&
+               strstr(error.text, "remove it"),
+           "a damaged file is named, and what to do");
+}
+
+static void test_new_for(void)
+{
+    struct mw_error error = {0};
+    struct mw_tracked_settings settings[] = {one("lasting", "from"), one("hosts", "client")};
+    settings[0].new_for_s = 3600;
+    struct mw_tracked *tracked = mw_tracked_open(settings, 2, &error);
+    struct mw_report *reports[4];
+    for (int i = 0; i < 4; i++) {
+        reports[i] = message("ana@example.com");
+        reports[i]->client.address = "192.0.2.1";
+    }
+    witness(tracked, reports[0]);
+    witness(tracked, reports[1]);
+    tap_ok(told(reports[0], "lasting") == 1 && told(reports[1], "lasting") == 1,
+           "with new_for a stranger whose mail was taken stays new");
+    tap_is_number(told(reports[1], "hosts"), 0, "... other filters know at once, as they are told");
+    mw_tracked_close(tracked);
+    tracked = mw_tracked_open(settings, 2, &error);
+    witness(tracked, reports[2]);
+    tap_is_number(told(reports[2], "lasting"), 1, "... a restart does not change that");
+    mw_tracked_close(tracked);
+    settings[0].new_for_s = 0;
+    tracked = mw_tracked_open(settings, 2, &error);
+    witness(tracked, reports[3]);
+    tap_is_number(told(reports[3], "lasting"), 0, "... and without new_for the stranger is known");
+    mw_tracked_close(tracked);
+    for (int i = 0; i < 4; i++)
+        mw_report_free(reports[i]);
 }
 
 static void test_bound(void)
@@ -377,6 +464,8 @@ int main(void)
     test_witness();
     test_what_teaches();
     test_bound();
+    test_recent();
+    test_new_for();
     test_sources();
     test_null_sender();
     test_normal();
