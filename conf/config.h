@@ -20,6 +20,7 @@
 
 struct mw_config_workers {
     unsigned count; /* 0: one a processor */
+    unsigned per_client; /* 0: one less than count */
     unsigned recycle_messages;
     size_t recycle_growth, memory_max;
     unsigned sandbox; /* enum mw_sandbox_mode */
@@ -36,7 +37,7 @@ struct mw_config_milter {
     struct mw_texts listen;
     const char *socket_mode, *socket_group, *user, *pid_file, *control;
     size_t memory_max, core_size;
-    unsigned queue_ms, grace_ms;
+    unsigned queue_ms, queue_most, grace_ms;
     unsigned mode;                                    /* 0 observe, 1 act */
     unsigned clean, suspicious, malicious, unscanned; /* enum mw_action */
     const char *reject_text, *tempfail_text, *quarantine_text;

@@ -64,6 +64,8 @@ const struct mw_option mw_options[] = {
          "bytes of messages held at once; what comes beyond meets failure.queue_full"),
     KIND("milter", "queue_time", MW_OPTION_TIME, milter.queue_ms, "60s", 100, 3600000,
          "how long a message waits for a free worker before it meets failure.queue_full"),
+    KIND("milter", "queue_length", MW_OPTION_COUNT, milter.queue_most, "1000", 1, 1e6,
+         "messages that wait for a free worker at most"),
     KIND("milter", "grace", MW_OPTION_TIME, milter.grace_ms, "30s", 0, 3600000,
          "how long messages under way may take to finish when the daemon is told to end"),
     KIND("milter", "core_size", MW_OPTION_SIZE, milter.core_size, "0", 0, TERA,
@@ -119,6 +121,9 @@ const struct mw_option mw_options[] = {
 
     KIND("workers", "count", MW_OPTION_COUNT, workers.count, "0", 0, 1024,
          "worker processes; 0 for one a processor"),
+    KIND("workers", "per_client", MW_OPTION_COUNT, workers.per_client, "0", 0, 1024,
+         "workers that the mail of one client (a network of /24 or /64) may have while no other is "
+         "free; 0 for one less than count"),
     KIND("workers", "recycle_messages", MW_OPTION_COUNT, workers.recycle_messages, "10000", 0, 1e9,
          "a worker makes way for a fresh one after so many messages; 0 for never"),
     KIND("workers", "recycle_growth", MW_OPTION_SIZE, workers.recycle_growth, "512m", 0, TERA,

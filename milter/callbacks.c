@@ -241,7 +241,8 @@ static sfsistat on_end_of_message(SMFICTX *context)
     session->message->queue_id = mw_session_text(session->message->arena, macro(context, "i"));
     /* The more wait, the less often each of them looks. */
     unsigned tick_ms = NUDGE_MS * (atomic_fetch_add(&waiting, 1) + 1);
-    struct mw_pool_wait wait = {tick_ms < NUDGE_MOST_MS ? tick_ms : NUDGE_MOST_MS, keep_alive,
+    struct mw_pool_wait wait = {session->facts[MW_CLIENT_ADDRESS],
+                                tick_ms < NUDGE_MOST_MS ? tick_ms : NUDGE_MOST_MS, keep_alive,
                                 &patience};
     sfsistat answer = mw_verdict_carry_out(the_daemon, session, &wait, context);
     atomic_fetch_sub(&waiting, 1);

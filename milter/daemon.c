@@ -38,6 +38,8 @@ static int start_pool(struct mw_daemon *daemon, const struct mw_config *config,
     struct mw_pool_settings settings;
     mw_setup_pool(config, &settings);
     settings.queue_ms = config->milter.queue_ms;
+    settings.queue_most = config->milter.queue_most;
+    settings.spare_workers = 1;
     settings.notice = pool_notice;
     settings.notice_user = daemon;
     if (daemon->config_path) {
@@ -163,7 +165,7 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     struct mw_reuse_settings reuse = mw_setup_reuse(config);
     mw_pool_set_reuse(daemon->pool, &reuse);
     int result = mw_memory_change(daemon->memory, next, error);
-    if (result == 0 && mw_pool_reload(daemon->pool, error) != 0) {
+    if (result == 0 && mw_pool_reload(daemon->pool, NULL, error) != 0) {
         mw_memory_change(daemon->memory, daemon->snapshot, &ignored);
         result = error->code;
     }

@@ -35,7 +35,7 @@ static struct mw_report *ask_pool(struct mw_daemon *daemon, const struct mw_mess
 {
     struct mw_memfile *file = mw_intake_file(message->intake);
     for (int deaths = 0, losses = 0;;) {
-        struct mw_report *report = mw_pool_examine_ticking(daemon->pool, file, wait, error);
+        struct mw_report *report = mw_pool_examine_waiting(daemon->pool, file, wait, error);
         bool lost = error->code == MW_ERR_SYSTEM || error->code == MW_ERR_MISSING;
         bool again =
             (error->code == MW_ERR_INTERNAL && deaths++ == 0) || (lost && losses++ < MOST_LOSSES);

@@ -28,12 +28,13 @@ like($mail, qr/^X-Mailwitness-Verdict: unscanned \(too_large\)$/m, 'a mail above
 my ($id) = $mail =~ /^X-Mailwitness-Id: $uuid$/m;
 ok(wait_until(10, sub { %{ $redis->hash("mw:message:$id") } }), '... and its facts are stored');
 
-kill 'STOP', $daemon->workers;
+kill 'STOP', $daemon->generations, $daemon->workers; # none is replaced
+
 $answer = $postfix->send(message());
 is($answer->{code}, 451, 'a mail for which no worker is free in time is put off');
 ok($daemon->wait_log(qr/failed=queue_full/), '... the log names the condition');
 cmp_ok($daemon->metrics->{'mailwitness_failures_total{condition="queue_full"}'}, '>=', 1, '... metrics count it');
-kill 'CONT', $daemon->workers;
+kill 'CONT', $daemon->generations;
 ok(wait_until(30, sub { $postfix->send(message())->{code} == 250 }), '... and the next is taken when one is free again');
 
 $redis->stop;

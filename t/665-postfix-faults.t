@@ -159,9 +159,9 @@ SKIP: {
     like($mail, qr/^X-Mailwitness-Findings: .*Lure/m, 'with rules that cannot be loaded the ones before go on finding');
     kill 'KILL', $daemon->generations;
     $got = $postfix->send(message(subject => 'nobody to scan'));
-    is(int($got->{code} / 100), 2, 'without any workers a mail meets failure.worker_crashed');
+    is(int($got->{code} / 100), 2, 'without any workers a mail meets failure.queue_full');
     ($mail) = delivered($got);
-    like($mail, qr/^X-Mailwitness-Verdict: unscanned \(worker_crashed\)$/m, '... and is not called clean');
+    like($mail, qr/^X-Mailwitness-Verdict: unscanned \(queue_full\)$/m, '... and is not called clean');
     unlink "$dir/rules/two.yar";
     ok(wait_until(30, sub { (delivered($postfix->send(message(attachments => [['a.txt', 'text/plain', 'a lure-text']]))))[0] =~ /Findings: .*Lure/ }),
         'with sound rules all is as before');

@@ -1,4 +1,4 @@
-/* generation: fork, confine, loop; and in the parent: reap, replace, end on request. */
+/* generation: load, then fork, end and bury as it is told. */
 #include "worker/generation.h"
 
 #include <errno.h>
@@ -11,27 +11,28 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "parsers/parse.h"
+#include "core/memfile.h"
+#include "worker/frame.h"
 #include "worker/reuse_table.h"
 #include "worker/runner.h"
 #include "worker/scratch.h"
-#include "worker/verifier.h"
-#include "worker/wire.h"
+#include "worker/share.h"
 #include "worker/work.h"
 
 /* ORPHANED: the signal by which the kernel tells that the asking side is gone. */
-enum { MOST_WORKERS = 1024, LONGEST_PAUSE_MS = 5000, QUICK_DEATH_MS = 1000, ORPHANED = SIGUSR1 };
-enum { VERIFIER_NICE = 10, QUESTION_FDS = 1 + MW_ANSWER_FDS };
+enum { MOST_WORKERS = 2048, ORPHANED = SIGUSR1, VERIFIER_NICE = 10 };
 
-/* A place for a worker, and for what runs programs for it. */
+/* Status of a worker that could not be started, as waitpid gives it. */
+enum { NOT_STARTED = 127 << 8 };
+
+/* A worker, and what runs programs for it. */
 struct slot {
-    pid_t worker, runner; /* 0: none */
-    int64_t started_us;
+    uint64_t serial;
+    bool used, verifies;
+    pid_t worker, runner;                /* 0: none */
     char *worker_folder, *runner_folder; /* of these processes alone; NULL: none */
 };
 
@@ -40,24 +41,33 @@ struct generation {
     struct mw_witness *witness;
     struct mw_arena *arena; /* as long as the process */
     struct mw_scratch *scratch;
+    bool programs;           /* workers have runners */
     struct mw_runner helper; /* in a worker: its own */
-    int jobs, control, signals;
+    struct mw_channel control;
+    int signals;
     struct mw_reuse_table *reuse; /* NULL: none; workers have its mapping from us */
     struct slot slots[MOST_WORKERS];
-    struct slot verifier;
-    unsigned count;
-    unsigned pause_ms; /* before the next worker is started, after quick deaths */
-    uint64_t deaths;   /* of workers, but for those that ended in order */
-    bool closing;      /* control is closed: no new workers */
+    unsigned slots_used; /* none is used from here on */
+    uint64_t deaths;     /* of workers, but for those that ended in order */
+    bool closing;        /* control is closed: no new workers */
 };
 
-static void say(const struct generation *generation, enum mw_wire_kind kind, int number,
-                const char *text)
+/* What is said to nobody, or to one that does not listen, is counted in what is said next. */
+static int say(struct generation *generation, const struct mw_frame_out *frame)
 {
-    struct mw_wire wire = {.kind = kind, .number = number, .flags = generation->deaths};
     struct mw_error ignored = {0};
-    snprintf(wire.text, sizeof wire.text, "%s", text);
-    mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
+    return mw_channel_send(&generation->control, frame, NULL, 0, &ignored);
+}
+
+static void say_died(struct generation *generation, const struct slot *slot, int status)
+{
+    unsigned char room[64];
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_DIED);
+    generation->deaths++;
+    mw_frame_put_number(&frame, slot->serial);
+    mw_frame_put_number(&frame, (unsigned)status);
+    mw_frame_put_number(&frame, generation->deaths);
+    say(generation, &frame);
 }
 
 /* --- in a worker or runner --------------------------------------------------------- */
@@ -130,26 +140,22 @@ static void confine(struct generation *generation, const struct slot *slot, int 
     mw_arena_free(arena);
 }
 
+/* It has its channel, and where there are programs a socket to its runner. A verifier has
+ * neither that nor the table, and gives way to who works on mail. */
 _Noreturn static void become_worker(struct generation *generation, const struct slot *slot,
-                                    int helper)
+                                    int socket, int helper)
 {
-    int fds[] = {generation->jobs, helper};
+    int fds[] = {socket, helper};
     unsigned count = helper >= 0 ? 2 : 1;
+    if (slot->verifies)
+        setpriority(PRIO_PROCESS, 0, VERIFIER_NICE);
     confine(generation, slot, fds, count);
-    generation->helper.socket = count > 1 ? fds[1] : -1;
-    mw_witness_reuse(generation->witness, generation->reuse);
+    generation->helper =
+        (struct mw_runner){{fds[count - 1], MW_CHANNEL_RUNNER, true, MW_PHASE_IDLE}, false};
+    mw_witness_reuse(generation->witness, slot->verifies ? NULL : generation->reuse);
+    struct mw_channel jobs = {fds[0], MW_CHANNEL_JOBS, false, MW_PHASE_IDLE};
     mw_work(generation->witness, &generation->settings, count > 1 ? &generation->helper : NULL,
-            fds[0]);
-}
-
-/* It has nothing but the one file and the socket for the one answer, and gives way to
- * who works on mail. */
-_Noreturn static void become_verifier(struct generation *generation, int *fds)
-{
-    setpriority(PRIO_PROCESS, 0, VERIFIER_NICE);
-    confine(generation, &generation->verifier, fds, QUESTION_FDS);
-    mw_verifier_run(generation->witness, generation->settings.witness.limits.time_ms, fds[0],
-                    fds + 1);
+            &jobs);
 }
 
 _Noreturn static void become_runner(const struct generation *generation, const struct slot *slot,
@@ -164,151 +170,156 @@ _Noreturn static void become_runner(const struct generation *generation, const s
     mw_runner_serve(&settings, socket);
 }
 
-/* --- in the generation's own process ------------------------------------------------- */
+/* --- in the generation's own process: starting ----------------------------------------- */
 
-static bool is_free(const struct slot *slot)
+static struct slot *slot_of(struct generation *generation, uint64_t serial)
 {
-    return slot->worker == 0 && slot->runner == 0;
+    for (unsigned i = 0; i < generation->slots_used; i++)
+        if (generation->slots[i].used && generation->slots[i].serial == serial)
+            return &generation->slots[i];
+    return NULL;
+}
+
+static struct slot *free_slot(struct generation *generation)
+{
+    for (unsigned i = 0; i < MOST_WORKERS; i++) {
+        struct slot *slot = &generation->slots[i];
+        if (slot->used)
+            continue;
+        if (i >= generation->slots_used)
+            generation->slots_used = i + 1;
+        return slot;
+    }
+    return NULL;
 }
 
 /* Folders of their own, where there are any; no process is given what another one left. */
-static bool make_folders(struct generation *generation, struct slot *slot, bool runs_programs)
+static bool make_folders(struct generation *generation, struct slot *slot)
 {
     struct mw_error error = {0};
     if (generation->scratch)
         slot->worker_folder = mw_scratch_folder(generation->scratch, "worker", &error);
-    if (slot->worker_folder && runs_programs)
+    if (slot->worker_folder && generation->programs && !slot->verifies)
         slot->runner_folder = mw_scratch_folder(generation->scratch, "runner", &error);
     if (error.code != 0)
         fprintf(stderr, "worker: %s\n", error.text);
     return error.code == 0;
 }
 
-static void discard(char **folder)
+/* Both of its processes are gone. */
+static void leave_slot(struct slot *slot)
 {
-    mw_scratch_discard(*folder);
-    *folder = NULL;
+    if (slot->worker != 0 || slot->runner != 0)
+        return;
+    mw_scratch_discard(slot->worker_folder);
+    mw_scratch_discard(slot->runner_folder);
+    *slot = (struct slot){0};
 }
 
-static void start_worker(struct generation *generation, struct slot *slot)
+/* A runner first, where there is one: both ends of its socket are closed here. */
+static bool fork_both(struct generation *generation, struct slot *slot, int socket)
 {
+    struct mw_error ignored = {0};
     int ends[2] = {-1, -1};
-    bool runs_programs = generation->settings.witness.scan.programs.count > 0;
-    if (!make_folders(generation, slot, runs_programs)) {
-        discard(&slot->worker_folder);
-        generation->pause_ms = LONGEST_PAUSE_MS;
-        return;
-    }
-    if (runs_programs) {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0)
-            slot->runner = fork();
-        if (slot->runner == 0 && ends[1] >= 0)
+    if (slot->runner_folder) {
+        slot->runner = mw_channel_pair(ends, &ignored) == 0 ? fork() : -1;
+        if (slot->runner == 0)
             become_runner(generation, slot, ends[1]);
     }
     pid_t pid = slot->runner >= 0 ? fork() : -1;
     if (pid == 0)
-        become_worker(generation, slot, ends[0]);
+        become_worker(generation, slot, socket, ends[0]);
     if (ends[0] >= 0) {
         close(ends[0]);
         close(ends[1]);
     }
     slot->worker = pid > 0 ? pid : 0;
     slot->runner = slot->runner > 0 ? slot->runner : 0;
-    slot->started_us = mw_clock_us();
-    if (slot->runner == 0)
-        discard(&slot->runner_folder);
-    if (slot->worker == 0) {
-        discard(&slot->worker_folder);
-        generation->pause_ms = LONGEST_PAUSE_MS;
-    }
+    return pid > 0;
 }
 
-static void start_missing(struct generation *generation)
+/* One verifier at a time: who asks for the next one wants nothing more from the last one. */
+static void end_verifier(struct generation *generation)
 {
-    for (unsigned i = 0; i < generation->count && !generation->closing; i++)
-        if (is_free(&generation->slots[i]))
-            start_worker(generation, &generation->slots[i]);
-}
-
-static bool has_workers(const struct generation *generation)
-{
-    for (unsigned i = 0; i < generation->count; i++)
-        if (!is_free(&generation->slots[i]))
-            return true;
-    return generation->verifier.worker != 0;
-}
-
-static void bury_verifier(struct generation *generation)
-{
-    generation->verifier.worker = 0;
-    discard(&generation->verifier.worker_folder);
-}
-
-/* One at a time: who asks for the next one wants nothing more from the last one. */
-static void start_verifier(struct generation *generation, int *fds)
-{
-    int status = 0;
-    if (generation->verifier.worker != 0) {
-        kill(generation->verifier.worker, SIGKILL);
-        while (waitpid(generation->verifier.worker, &status, 0) < 0 && errno == EINTR) {
+    for (unsigned i = 0; i < generation->slots_used; i++) {
+        struct slot *slot = &generation->slots[i];
+        if (!slot->used || !slot->verifies || slot->worker <= 0)
+            continue;
+        kill(slot->worker, SIGKILL);
+        while (waitpid(slot->worker, NULL, 0) < 0 && errno == EINTR) {
         }
-        bury_verifier(generation);
+        slot->worker = 0;
+        leave_slot(slot);
     }
-    pid_t pid = make_folders(generation, &generation->verifier, false) ? fork() : -1;
-    if (pid == 0)
-        become_verifier(generation, fds);
-    generation->verifier.worker = pid > 0 ? pid : 0;
-    if (pid < 0)
-        bury_verifier(generation);
 }
 
-/* Deaths soon after the start make the next one wait, longer each time. */
-static void note_death(struct generation *generation, const struct slot *slot, int status)
+/* The channel's end is closed here in every case: who has the other one sees it when there
+ * is no worker. */
+static void start(struct generation *generation, uint64_t serial, bool verifies, int socket)
 {
-    bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    int64_t lived_ms = (mw_clock_us() - slot->started_us) / 1000;
-    if (orderly || lived_ms > QUICK_DEATH_MS) {
-        generation->pause_ms = 0;
-    } else {
-        unsigned longer = generation->pause_ms == 0 ? 10 : generation->pause_ms * 2;
-        generation->pause_ms = longer < LONGEST_PAUSE_MS ? longer : LONGEST_PAUSE_MS;
-    }
-    if (orderly || generation->closing)
+    struct slot *slot = free_slot(generation);
+    if (verifies)
+        end_verifier(generation);
+    if (!slot || slot_of(generation, serial))
         return;
-    generation->deaths++;
-    say(generation, MW_WIRE_DIED, status, "");
+    *slot = (struct slot){.serial = serial, .used = true, .verifies = verifies};
+    if (make_folders(generation, slot) && fork_both(generation, slot, socket))
+        return;
+    if (slot->runner > 0)
+        kill(slot->runner, SIGKILL);
+    say_died(generation, slot, NOT_STARTED);
+    leave_slot(slot);
+}
+
+/* --- ending and burying ---------------------------------------------------------------- */
+
+static void end_worker(struct generation *generation, uint64_t serial)
+{
+    const struct slot *slot = slot_of(generation, serial);
+    if (slot && slot->worker > 0)
+        kill(slot->worker, SIGKILL);
 }
 
 static void bury(struct generation *generation, pid_t pid, int status)
 {
-    if (generation->verifier.worker == pid)
-        bury_verifier(generation);
-    for (unsigned i = 0; i < generation->count; i++) {
+    for (unsigned i = 0; i < generation->slots_used; i++) {
         struct slot *slot = &generation->slots[i];
-        if (slot->worker == pid) {
+        if (!slot->used || (slot->worker != pid && slot->runner != pid))
+            continue;
+        if (slot->runner == pid) {
+            slot->runner = 0;
+        } else {
             slot->worker = 0;
-            discard(&slot->worker_folder);
             /* It has nobody to work for; were it left to see that itself, one that hangs would
              * keep the place for ever. */
             if (slot->runner > 0)
                 kill(slot->runner, SIGKILL);
-            note_death(generation, slot, status);
-        } else if (slot->runner == pid) {
-            slot->runner = 0;
-            discard(&slot->runner_folder);
+            bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+            if (!orderly && !generation->closing && !slot->verifies)
+                say_died(generation, slot, status);
         }
+        leave_slot(slot);
+        return;
     }
 }
 
 /* Nobody waits for a report any more. */
-static void end_at_once(struct generation *generation)
+static void end_all(struct generation *generation, bool verifiers_only)
 {
     generation->closing = true;
-    if (generation->verifier.worker > 0)
-        kill(generation->verifier.worker, SIGKILL);
-    for (unsigned i = 0; i < generation->count; i++)
-        if (generation->slots[i].worker > 0)
-            kill(generation->slots[i].worker, SIGKILL);
+    for (unsigned i = 0; i < generation->slots_used; i++) {
+        const struct slot *slot = &generation->slots[i];
+        if (slot->used && slot->worker > 0 && (slot->verifies || !verifiers_only))
+            kill(slot->worker, SIGKILL);
+    }
+}
+
+static bool has_workers(const struct generation *generation)
+{
+    for (unsigned i = 0; i < generation->slots_used; i++)
+        if (generation->slots[i].used)
+            return true;
+    return false;
 }
 
 static void reap(struct generation *generation)
@@ -316,41 +327,36 @@ static void reap(struct generation *generation)
     struct signalfd_siginfo signal;
     while (read(generation->signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
         if (signal.ssi_signo == ORPHANED)
-            end_at_once(generation);
+            end_all(generation, false);
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         bury(generation, pid, status);
 }
 
-/* Only our own workers can be ended: the number is checked, not believed. */
-static void end_worker(const struct generation *generation, pid_t pid)
+/* What the asking side wants. It may be gone: workers finish what they have then, and nobody
+ * waits for what a verifier says. */
+static void do_as_told(struct generation *generation)
 {
-    bool ours = generation->verifier.worker != 0 && generation->verifier.worker == pid;
-    for (unsigned i = 0; i < generation->count; i++)
-        ours = ours || (generation->slots[i].worker != 0 && generation->slots[i].worker == pid);
-    if (ours)
-        kill(pid, SIGKILL);
-}
-
-/* What the asking side wants. It may be gone. */
-static void obey(struct generation *generation)
-{
-    struct mw_wire wire = {0};
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
     struct mw_error error = {0};
-    int fds[MW_WIRE_FDS];
-    size_t count = MW_WIRE_FDS;
-    int result = mw_wire_receive_some(generation->control, &wire, fds, &count, -1, &error);
+    int result = mw_channel_receive(&generation->control, &frame, room, sizeof room, 0, &error);
     if (result != 0) {
-        generation->closing = generation->closing || result != MW_ERR_FORMAT;
+        if (result != MW_ERR_FORMAT && result != MW_ERR_TIMEOUT)
+            end_all(generation, true);
         return;
     }
-    if (wire.kind == MW_WIRE_VERIFY && count == QUESTION_FDS)
-        start_verifier(generation, fds);
-    if (wire.kind == MW_WIRE_KILL)
-        end_worker(generation, wire.number);
-    for (size_t i = 0; i < count; i++)
-        close(fds[i]);
+    uint64_t serial = mw_frame_take_number(&frame);
+    if (mw_frame_is_done(&frame)) {
+        if (frame.kind == MW_FRAME_END)
+            end_worker(generation, serial);
+        else
+            start(generation, serial, frame.kind == MW_FRAME_VERIFY, frame.fds[0]);
+    }
+    mw_frame_close(&frame);
 }
+
+/* --- loading ------------------------------------------------------------------------------ */
 
 /* Tries the sandbox in a child of its own: its text goes to missing; false when
  * it cannot be entered. */
@@ -392,7 +398,8 @@ static int make_scratch(struct generation *generation, struct mw_error *error)
     const struct mw_scan_settings *scan = &generation->settings.witness.scan;
     const struct mw_sandbox_settings *sandbox = &generation->settings.sandbox;
     const char *user = sandbox->mode == MW_SANDBOX_OFF ? "root" : sandbox->user;
-    if (scan->programs.count == 0 && !scan->clamav.database && !sandbox->scratch)
+    generation->programs = scan->programs.count > 0;
+    if (!generation->programs && !scan->clamav.database && !sandbox->scratch)
         return 0;
     generation->scratch = mw_scratch_new(sandbox->scratch, user, error);
     return error->code;
@@ -409,40 +416,66 @@ _Noreturn static void end(struct generation *generation, int status)
 
 _Noreturn static void fail(struct generation *generation, const char *text)
 {
-    say(generation, MW_WIRE_FAILED, 0, text);
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_FAILED);
+    mw_frame_put_text(&frame, text);
+    say(generation, &frame);
     end(generation, 1);
 }
 
-/* What became of loading: the engines, how many workers there are, warnings. */
+/* What was loaded with reservations, a line each; what goes beyond a few KB is left out. */
+static const char *warnings_of(const struct generation *generation, const char *missing)
+{
+    enum { MOST = 3000 };
+    const struct mw_texts *warnings = mw_witness_warnings(generation->witness);
+    const char *text = missing;
+    for (size_t i = 0; i < warnings->count; i++) {
+        const char *longer = mw_arena_printf(generation->arena, "%s%s\n", text, warnings->items[i]);
+        if (strlen(longer) > MOST)
+            break;
+        text = longer;
+    }
+    return text;
+}
+
 static void say_ready(struct generation *generation, const char *missing)
 {
-    struct mw_error error = {0};
-    const struct mw_texts *warnings = mw_witness_warnings(generation->witness);
-    struct mw_wire wire = {
-        .kind = MW_WIRE_READY,
-        .number = (int)generation->count,
-        .flags = generation->settings.witness.limits.time_ms,
-    };
-    size_t used = (size_t)snprintf(wire.text, sizeof wire.text, "%s", missing);
-    for (size_t i = 0; i < warnings->count && used + 1 < sizeof wire.text; i++) {
-        int length =
-            snprintf(wire.text + used, sizeof wire.text - used, "%s\n", warnings->items[i]);
-        used += length > 0 ? (size_t)length : 0;
-    }
-    say(generation, MW_WIRE_ENGINES, 0, mw_witness_engines(generation->witness, generation->arena));
-    if (mw_wire_send(generation->control, &wire, NULL, 0, &error) != 0)
+    unsigned char room[MW_FRAME_MAX];
+    const struct mw_generation_settings *settings = &generation->settings;
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_READY);
+    const char *engines = mw_witness_engines(generation->witness, generation->arena);
+    mw_frame_put_number(&frame, settings->workers);
+    mw_frame_put_number(&frame, settings->per_client);
+    mw_frame_put_number(&frame, settings->recycle_messages);
+    mw_frame_put_number(&frame, settings->witness.limits.time_ms);
+    mw_frame_put_text(&frame, warnings_of(generation, missing));
+    mw_frame_put_text(&frame, frame.size + strlen(engines) + 64 < sizeof room ? engines : "[]");
+    if (say(generation, &frame) != 0)
         end(generation, 1);
 }
 
-static void load(struct generation *generation)
+/* Changes the settings by what the asking side gave to read. */
+static int read_source(struct generation *generation, int source, struct mw_error *error)
+{
+    struct mw_generation_settings *settings = &generation->settings;
+    struct mw_memfile *file = source >= 0 ? mw_memfile_receive(source, SIZE_MAX, error) : NULL;
+    struct mw_bytes bytes = {0};
+    if (!settings->load || (source >= 0 && (!file || mw_memfile_map(file, &bytes, error) != 0)))
+        return error->code;
+    return settings->load(settings->user, bytes, settings, generation->arena, error);
+}
+
+static void load(struct generation *generation, int source)
 {
     struct mw_error error = {0};
     struct mw_generation_settings *settings = &generation->settings;
-    char text[MW_WIRE_TEXT] = "";
-    if (settings->load && settings->load(settings->user, settings, generation->arena, &error) != 0)
+    char text[1024] = "";
+    if (read_source(generation, source, &error) != 0)
         fail(generation, error.text);
-    unsigned workers = settings->workers;
-    generation->count = workers < 1 ? 1 : workers > MOST_WORKERS ? MOST_WORKERS : workers;
+    if (settings->workers < 1)
+        settings->workers = 1;
+    if (settings->workers > MOST_WORKERS / 2)
+        settings->workers = MOST_WORKERS / 2;
     char *folder = NULL;
     if (make_scratch(generation, &error) != 0 ||
         (generation->scratch &&
@@ -455,17 +488,8 @@ static void load(struct generation *generation)
     generation->witness = mw_witness_new(&settings->witness, &error);
     if (!generation->witness)
         fail(generation, error.text);
+    mw_share_memory();
     say_ready(generation, text);
-}
-
-/* Workers finish what they have; nobody waits for what a verifier says. */
-static void close_down(struct generation *generation)
-{
-    if (generation->verifier.worker > 0)
-        kill(generation->verifier.worker, SIGKILL);
-    if (generation->jobs >= 0)
-        close(generation->jobs);
-    generation->jobs = -1;
 }
 
 /* The table, to read; without it everything is scanned. */
@@ -475,20 +499,9 @@ static struct mw_reuse_table *open_table(int table)
     return table >= 0 ? mw_reuse_table_open(table, &ignored) : NULL;
 }
 
-_Noreturn void mw_generation_run(const struct mw_generation_settings *settings, int jobs,
-                                 int control, int table)
+static int watch_children(void)
 {
-    struct generation *generation = calloc(1, sizeof *generation);
     sigset_t children;
-    if (!generation)
-        _exit(1);
-    generation->reuse = open_table(table);
-    generation->settings = *settings;
-    generation->arena = mw_arena_new();
-    generation->jobs = jobs;
-    generation->control = control;
-    /* Nobody may listen for long: what cannot be said is counted in what is said next. */
-    fcntl(control, F_SETFL, O_NONBLOCK);
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     sigaddset(&children, ORPHANED);
@@ -496,21 +509,30 @@ _Noreturn void mw_generation_run(const struct mw_generation_settings *settings, 
     prctl(PR_SET_PDEATHSIG, ORPHANED);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
-    load(generation);
-    generation->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-    start_missing(generation);
+    return signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+_Noreturn void mw_generation_run(const struct mw_generation_settings *settings,
+                                 const struct mw_generation_start *start)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (!generation)
+        _exit(1);
+    generation->signals = watch_children();
+    generation->reuse = open_table(start->table);
+    generation->settings = *settings;
+    generation->arena = mw_arena_new();
+    generation->control =
+        (struct mw_channel){start->control, MW_CHANNEL_CONTROL, false, MW_PHASE_LOADING};
+    load(generation, start->source);
     while (!generation->closing || has_workers(generation)) {
-        struct pollfd events[] = {{.fd = generation->signals, .events = POLLIN},
-                                  {.fd = generation->closing ? -1 : control, .events = POLLIN}};
-        /* A worker that died while its place had to wait is started after the pause. */
-        poll(events, 2, generation->pause_ms > 0 ? (int)generation->pause_ms : -1);
+        struct pollfd events[] = {
+            {.fd = generation->signals, .events = POLLIN},
+            {.fd = generation->closing ? -1 : start->control, .events = POLLIN}};
+        poll(events, 2, -1);
         if (events[1].revents)
-            obey(generation);
-        if (generation->closing)
-            close_down(generation);
+            do_as_told(generation);
         reap(generation);
-        if (generation->pause_ms == 0 || !(events[0].revents & POLLIN))
-            start_missing(generation);
     }
     end(generation, 0);
 }

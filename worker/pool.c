@@ -1,6 +1,8 @@
 /*
- * pool: the daemon has threads and must not fork; a zygote, forked before they
- * exist, forks a process for each generation.
+ * pool: the asking side of the workers. A zygote, forked before there are threads, forks a
+ * process for each generation of engines; that forks a worker when it is told to. Each
+ * worker has a channel of its own, and its serial number is ours: what one does is never
+ * put down to another.
  */
 #include "worker/pool.h"
 
@@ -11,40 +13,91 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/problem.h"
 #include "parsers/parse.h"
 #include "scanners/hash.h"
-#include "worker/answer.h"
+#include "worker/job.h"
 #include "worker/keep.h"
-#include "worker/wire.h"
+#include "worker/turns.h"
+#include "worker/zygote.h"
 
-enum { LOAD_MS = 600000, PAUSE_NS = 2000000, PATIENCE = 2500 };
+/*
+ * LOAD_MS: until a generation is ready. UNREAD_MS: until a worker has read its job: one that
+ * does not hangs, or has no processor; then another one tries, with more patience each time.
+ * QUICK_MS: a worker that ends sooner, without reading a job, makes the next one wait, from
+ * PAUSE_MS up to PAUSE_MOST_MS.
+ */
+enum { LOAD_MS = 600000, UNREAD_MS = 500, UNREAD_DOUBLINGS = 4 };
+enum { QUICK_MS = 1000, PAUSE_MS = 10, PAUSE_MOST_MS = 5000 };
+enum { END_PAUSE_NS = 2000000, END_PATIENCE = 2500, MS = 1000 };
+
+enum worker_state {
+    WORKER_NONE, /* to be started */
+    WORKER_IDLE,
+    WORKER_BUSY
+};
+
+/* A worker as it is known here. */
+struct worker {
+    enum worker_state state;
+    struct mw_channel channel;
+    uint64_t serial;
+    int64_t started_us;
+    unsigned done; /* messages */
+};
 
 /* One generation as seen from here; freed with its last user. */
 struct generation {
-    int jobs, control;
-    unsigned workers, time_ms; /* how many, and how long one may take; 0: no bound */
-    unsigned users;            /* examinations under way, and one while it is the current one */
-    uint64_t deaths;           /* of its workers, as far as it could tell us */
-    char warnings[MW_WIRE_TEXT], engines[MW_WIRE_TEXT];
+    struct mw_channel control;
+    unsigned time_ms, recycle, per_client; /* of a message; 0: no bound */
+    unsigned workers;                      /* messages at once, as it was told */
+    struct worker *all;
+    unsigned count; /* of all: some more than workers, where others are to be kept waiting
+                     * by nobody */
+    unsigned *idle; /* indices of those that are, the one used last at the end */
+    unsigned idle_count;
+    unsigned quick_deaths;
+    int64_t pause_until_us; /* before that none is started */
+    bool lost;              /* its process is gone */
+    unsigned users;         /* examinations under way, and one while it is the current one */
+    uint64_t deaths;        /* of its workers, as far as it could tell us */
+    char *warnings, *engines;
     struct mw_reuse *reuse; /* NULL: nothing is reused */
+};
+
+/* A message that waits for a worker, or has one. */
+struct place {
+    struct mw_turn turn; /* first: a turn is a place */
+    pthread_cond_t given;
+    struct generation *generation;
+    struct worker *worker; /* NULL: it waits */
+    const struct mw_pool_wait *wait;
+    int64_t late_us; /* until then a worker is to have read it */
+    unsigned tries;  /* workers that had it and did not read it */
 };
 
 struct mw_pool {
     struct mw_pool_settings settings;
     pid_t zygote;
-    int zygote_socket;
-    pthread_mutex_t lock; /* guards all below */
+    struct mw_channel zygote_channel;
     pthread_mutex_t reloading;
     struct mw_verify *verify;
+    pthread_mutex_t lock; /* guards all below */
+    struct mw_turns *turns;
     struct generation *current;
+    uint64_t serial; /* the last one that was given */
+    struct mw_memfile *source;
     struct mw_pool_state state;
+    int loading;      /* control socket of a generation that is not ready yet; -1: none */
+    pthread_t mender; /* starts a generation in place of one that was lost */
+    pthread_cond_t mend;
+    bool has_mender, ending;
 };
 
 void mw_pool_settings_default(struct mw_pool_settings *settings)
@@ -56,6 +109,7 @@ void mw_pool_settings_default(struct mw_pool_settings *settings)
                        .recycle_growth = (size_t)512 << 20,
                        .sandbox = {.mode = MW_SANDBOX_BEST, .memory_max = (size_t)4 << 30}},
         .queue_ms = 60000,
+        .queue_most = 1000,
         .result_max = (size_t)2 << 30,
         .keep_most = 20,
     };
@@ -69,95 +123,95 @@ static void notice(const struct mw_pool *pool, bool bad, const char *text)
         pool->settings.notice(pool->settings.notice_user, bad, text);
 }
 
-/* --- the zygote ---------------------------------------------------------------- */
-
-/* What else is open here is nobody's business below: another pool, for one, could
- * not be ended while copies of its sockets are kept. Returns where socket is now. */
-static int close_others(int socket)
-{
-    enum { SOCKET = 3 };
-    if (socket != SOCKET)
-        socket = dup3(socket, SOCKET, O_CLOEXEC);
-    close_range(SOCKET + 1, ~0u, 0);
-    return socket;
-}
-
-_Noreturn static void run_zygote(const struct mw_pool_settings *settings, int socket)
-{
-    socket = close_others(socket);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGCHLD, SIG_IGN); /* generations are waited for at the end only */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* a terminal's ^C is the asking side's to handle */
-    signal(SIGTERM, SIG_IGN);
-    for (;;) {
-        struct mw_wire wire = {0};
-        struct mw_error error = {0};
-        int fds[MW_WIRE_FDS];
-        size_t count = MW_WIRE_FDS;
-        if (mw_wire_receive_some(socket, &wire, fds, &count, -1, &error) != 0 || count < 2)
-            break;
-        if (fork() == 0) {
-            close(socket);
-            mw_generation_run(&settings->generation, fds[0], fds[1], count > 2 ? fds[2] : -1);
-        }
-        for (size_t i = 0; i < count; i++)
-            close(fds[i]);
-    }
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
-    _exit(0);
-}
-
 static int start_zygote(struct mw_pool *pool, struct mw_error *error)
 {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return mw_fail_errno(error, "cannot make a socket for worker processes");
+    if (mw_channel_pair(ends, error) != 0)
+        return error->code;
     fflush(NULL);
     pool->zygote = fork();
-    if (pool->zygote == 0) {
-        run_zygote(&pool->settings, ends[1]);
-    }
+    if (pool->zygote == 0)
+        mw_zygote_run(&pool->settings.generation, ends[1]);
     close(ends[1]);
-    pool->zygote_socket = ends[0];
+    pool->zygote_channel = (struct mw_channel){ends[0], MW_CHANNEL_ZYGOTE, true, MW_PHASE_IDLE};
     return pool->zygote > 0 ? 0 : mw_fail_errno(error, "cannot start worker processes");
 }
 
 /* --- generations ------------------------------------------------------------------ */
 
+static void close_worker(struct worker *worker)
+{
+    if (worker->state != WORKER_NONE)
+        close(worker->channel.socket);
+    worker->state = WORKER_NONE;
+}
+
+/* Its workers end when their channels are closed, and it after them. */
 static void drop(struct generation *generation)
 {
     mw_reuse_retire(generation->reuse);
-    close(generation->jobs);
-    close(generation->control);
+    for (unsigned i = 0; i < generation->count; i++)
+        close_worker(&generation->all[i]);
+    if (generation->control.socket >= 0)
+        close(generation->control.socket);
+    free(generation->all);
+    free(generation->idle);
+    free(generation->warnings);
+    free(generation->engines);
     free(generation);
 }
 
-/* Asks for its process and waits until it has loaded. */
-static int await_ready(struct mw_pool *pool, struct generation *generation, const int *ends,
-                       struct mw_error *error)
+/* Has the zygote start it; end is its end of the control socket. */
+static int ask_zygote(struct mw_pool *pool, const struct generation *generation, int end,
+                      const struct mw_memfile *source, struct mw_error *error)
 {
-    struct mw_wire wire = {.kind = MW_WIRE_LOAD};
-    const int fds[] = {ends[0], ends[1], generation->reuse ? mw_reuse_fd(generation->reuse) : -1};
-    int sent = mw_wire_send(pool->zygote_socket, &wire, fds, generation->reuse ? 3 : 2, error);
-    close(fds[0]);
-    close(fds[1]);
-    if (sent != 0 || mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
-        return error->code;
-    if (wire.kind == MW_WIRE_ENGINES) {
-        memcpy(generation->engines, wire.text, sizeof wire.text);
-        if (mw_wire_receive(generation->control, &wire, NULL, 0, LOAD_MS, error) != 0)
-            return error->code;
+    unsigned char room[128];
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_LOAD);
+    int fds[MW_FRAME_FDS] = {end};
+    size_t count = 1;
+    uint64_t with = 0;
+    if (generation->reuse) {
+        fds[count++] = mw_reuse_fd(generation->reuse);
+        with |= MW_LOAD_TABLE;
     }
-    if (wire.kind != MW_WIRE_READY)
-        return mw_fail(error, MW_ERR_INPUT, "%s", wire.text);
-    generation->workers = (unsigned)wire.number;
-    generation->time_ms = (unsigned)wire.flags;
-    memcpy(generation->warnings, wire.text, sizeof wire.text);
-    if (generation->reuse)
-        mw_reuse_serve(generation->reuse, generation->control, generation->time_ms);
+    if (source) {
+        fds[count++] = mw_memfile_fd(source);
+        with |= MW_LOAD_SOURCE;
+    }
+    mw_frame_put_number(&frame, with);
+    return mw_channel_send(&pool->zygote_channel, &frame, fds, count, error);
+}
+
+static void set_loading(struct mw_pool *pool, int socket)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->loading = socket;
+    if (pool->ending && socket >= 0)
+        shutdown(socket, SHUT_RDWR);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Its word that it is ready, or why it is not. */
+static int await_ready(struct mw_pool *pool, struct generation *generation, struct mw_error *error)
+{
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
+    set_loading(pool, generation->control.socket);
+    int result =
+        mw_channel_receive(&generation->control, &frame, room, sizeof room, LOAD_MS, error);
+    set_loading(pool, -1);
+    if (result != 0)
+        return result;
+    if (frame.kind == MW_FRAME_FAILED)
+        return mw_fail(error, MW_ERR_INPUT, "%s", mw_frame_take_text(&frame));
+    generation->workers = (unsigned)mw_frame_take_number(&frame);
+    generation->per_client = (unsigned)mw_frame_take_number(&frame);
+    generation->recycle = (unsigned)mw_frame_take_number(&frame);
+    generation->time_ms = (unsigned)mw_frame_take_number(&frame);
+    generation->warnings = strdup(mw_frame_take_text(&frame));
+    generation->engines = strdup(mw_frame_take_text(&frame));
+    if (!mw_frame_is_done(&frame) || !generation->warnings || !generation->engines)
+        return mw_fail(error, MW_ERR_FORMAT, "workers did not start as they should");
     return 0;
 }
 
@@ -173,149 +227,281 @@ static struct mw_reuse *new_reuse(const struct mw_pool *pool)
     return reuse;
 }
 
-static struct generation *start_generation(struct mw_pool *pool, struct mw_error *error)
+/* Places for its workers; none is there yet. */
+static int make_places(const struct mw_pool *pool, struct generation *generation,
+                       struct mw_error *error)
 {
-    int jobs[2], control[2];
+    generation->count = generation->workers + pool->settings.spare_workers;
+    generation->all = calloc(generation->count, sizeof *generation->all);
+    generation->idle = calloc(generation->count, sizeof *generation->idle);
+    if (generation->all && generation->idle)
+        return 0;
+    generation->count = 0;
+    return mw_fail_errno(error, "cannot start workers");
+}
+
+static struct generation *start_generation(struct mw_pool *pool, const struct mw_memfile *source,
+                                           struct mw_error *error)
+{
+    int ends[2];
     struct generation *generation = calloc(1, sizeof *generation);
-    if (!generation || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, jobs) != 0) {
+    if (!generation || mw_channel_pair(ends, error) != 0) {
         mw_fail_errno(error, "cannot start workers");
         free(generation);
         return NULL;
     }
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) {
-        mw_fail_errno(error, "cannot start workers");
-        close(jobs[0]);
-        close(jobs[1]);
-        free(generation);
-        return NULL;
-    }
-    generation->jobs = jobs[0];
-    generation->control = control[0];
+    generation->control = (struct mw_channel){ends[0], MW_CHANNEL_CONTROL, true, MW_PHASE_LOADING};
     generation->users = 1;
     generation->reuse = new_reuse(pool);
-    const int fds[2] = {jobs[1], control[1]};
-    if (await_ready(pool, generation, fds, error) == 0)
+    int asked = ask_zygote(pool, generation, ends[1], source, error);
+    close(ends[1]);
+    if (asked == 0 && await_ready(pool, generation, error) == 0 &&
+        make_places(pool, generation, error) == 0) {
+        if (generation->reuse)
+            mw_reuse_serve(generation->reuse, &generation->control, generation->time_ms);
         return generation;
+    }
     drop(generation);
     return NULL;
 }
 
-static struct generation *use_current(struct mw_pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    struct generation *generation = pool->current;
-    generation->users++;
-    pool->state.busy++;
-    pthread_mutex_unlock(&pool->lock);
-    return generation;
-}
+/* --- workers; all with the pool's lock held ----------------------------------------------- */
 
-/* With the pool's lock held. */
 static void release(struct generation *generation)
 {
     if (--generation->users == 0)
         drop(generation);
 }
 
+/* A worker's channel exists before it does: a job may be sent at once. */
+static bool start_worker(struct mw_pool *pool, struct generation *generation, struct worker *worker)
+{
+    unsigned char room[64];
+    int ends[2];
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_START);
+    if (mw_channel_pair(ends, &error) != 0)
+        return false;
+    mw_frame_put_number(&frame, ++pool->serial);
+    int sent = mw_channel_send(&generation->control, &frame, &ends[1], 1, &error);
+    close(ends[1]);
+    if (sent != 0) {
+        close(ends[0]);
+        generation->lost = generation->lost || sent == MW_ERR_MISSING;
+        return false;
+    }
+    *worker = (struct worker){
+        .state = WORKER_IDLE,
+        .channel = {ends[0], MW_CHANNEL_JOBS, true, MW_PHASE_IDLE},
+        .serial = pool->serial,
+        .started_us = mw_clock_us(),
+    };
+    generation->idle[generation->idle_count++] = (unsigned)(worker - generation->all);
+    return true;
+}
+
+static void start_missing(struct mw_pool *pool, struct generation *generation)
+{
+    if (generation->lost || mw_clock_us() < generation->pause_until_us)
+        return;
+    for (unsigned i = 0; i < generation->count; i++)
+        if (generation->all[i].state == WORKER_NONE &&
+            !start_worker(pool, generation, &generation->all[i]))
+            return;
+}
+
+static void start_mender(struct mw_pool *pool);
+
+/* Gives free workers to those whose turn it is. */
+static void distribute(struct mw_pool *pool)
+{
+    struct generation *generation = pool->current;
+    struct mw_turn *turn;
+    start_missing(pool, generation);
+    if (generation->lost && !pool->has_mender)
+        start_mender(pool);
+    if (generation->lost)
+        pthread_cond_signal(&pool->mend);
+    while (generation->idle_count > 0 &&
+           (turn = mw_turns_next(pool->turns, generation->idle_count))) {
+        struct place *place = (struct place *)turn;
+        place->generation = generation;
+        place->worker = &generation->all[generation->idle[--generation->idle_count]];
+        place->worker->state = WORKER_BUSY;
+        generation->users++;
+        pthread_cond_signal(&place->given);
+    }
+}
+
+/* What becomes of a worker after a job. */
+enum fate {
+    FATE_KEEP,
+    FATE_CLOSE, /* a fresh one takes its place, it ends in order */
+    FATE_END,   /* it is killed */
+    FATE_GONE   /* the same for one that did not even read its job */
+};
+
+static void end_worker(struct generation *generation, uint64_t serial)
+{
+    unsigned char room[64];
+    struct mw_error ignored = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_END);
+    mw_frame_put_number(&frame, serial);
+    mw_channel_send(&generation->control, &frame, NULL, 0, &ignored);
+}
+
+/* Workers that end before they read anything make the next one wait, longer each time: none
+ * can be started. Those that a message ended do not, or such mail would delay others. */
+static void note_gone(struct generation *generation, const struct worker *worker)
+{
+    int64_t now = mw_clock_us(), pause = PAUSE_MS;
+    if (worker->done > 0 || now - worker->started_us > (int64_t)QUICK_MS * MS)
+        return;
+    for (unsigned i = 0; i < generation->quick_deaths && pause < PAUSE_MOST_MS; i++)
+        pause *= 2;
+    generation->quick_deaths++;
+    generation->pause_until_us = now + (pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS) * MS;
+}
+
+static void settle(struct mw_pool *pool, struct generation *generation, struct worker *worker,
+                   enum fate fate)
+{
+    bool current = generation == pool->current;
+    if (fate == FATE_END || fate == FATE_GONE) {
+        end_worker(generation, worker->serial);
+        if (fate == FATE_GONE)
+            note_gone(generation, worker);
+        close_worker(worker);
+        return;
+    }
+    generation->quick_deaths = 0;
+    worker->done++;
+    if (fate == FATE_CLOSE || !current ||
+        (generation->recycle > 0 && worker->done >= generation->recycle)) {
+        close_worker(worker);
+        return;
+    }
+    worker->state = WORKER_IDLE;
+    generation->idle[generation->idle_count++] = (unsigned)(worker - generation->all);
+}
+
+/* --- a message and its place ---------------------------------------------------------------- */
+
+static void add_ms(struct timespec *time, int64_t us)
+{
+    clock_gettime(CLOCK_MONOTONIC, time);
+    time->tv_sec += us / 1000000;
+    time->tv_nsec += us % 1000000 * 1000;
+    if (time->tv_nsec >= 1000000000) {
+        time->tv_sec++;
+        time->tv_nsec -= 1000000000;
+    }
+}
+
+/* Waits, with the lock held, for a turn or a time to look again: at the latest when the bound or
+ * the next tick is reached, or workers may be started again. */
+static void doze(struct mw_pool *pool, struct place *place, int64_t until_us)
+{
+    struct timespec time;
+    int64_t now = mw_clock_us(), pause_us = pool->current->pause_until_us;
+    if (pause_us > now && pause_us < until_us)
+        until_us = pause_us;
+    add_ms(&time, until_us > now ? until_us - now : 0);
+    pthread_cond_timedwait(&place->given, &pool->lock, &time);
+}
+
+/* With the lock held; gives it up for each tick. */
+static void wait_for_turn(struct mw_pool *pool, struct place *place)
+{
+    const struct mw_pool_wait *wait = place->wait;
+    int64_t now = mw_clock_us(), late_us = place->late_us;
+    int64_t tick_us = wait->tick ? now + (int64_t)wait->tick_ms * MS : INT64_MAX;
+    while (!place->worker && now < late_us) {
+        doze(pool, place, tick_us < late_us ? tick_us : late_us);
+        now = mw_clock_us();
+        if (!place->worker)
+            distribute(pool);
+        if (!place->worker && now >= tick_us) {
+            pthread_mutex_unlock(&pool->lock);
+            wait->tick(wait->user);
+            pthread_mutex_lock(&pool->lock);
+            now = mw_clock_us();
+            tick_us = now + (int64_t)wait->tick_ms * MS;
+        }
+    }
+}
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* A worker for a message, or MW_ERR_BUSY. */
+static int take_place(struct mw_pool *pool, struct place *place, struct mw_error *error)
+{
+    init_condition(&place->given);
+    place->worker = NULL;
+    pthread_mutex_lock(&pool->lock);
+    size_t before = mw_turns_waiting(pool->turns);
+    bool room = before < pool->settings.queue_most;
+    if (room) {
+        mw_turns_wait(pool->turns, &place->turn, place->wait->client);
+        distribute(pool);
+        wait_for_turn(pool, place);
+        if (!place->worker)
+            mw_turns_give_up(pool->turns, &place->turn);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    pthread_cond_destroy(&place->given);
+    if (place->worker)
+        return 0;
+    return room ? mw_fail(error, MW_ERR_BUSY, "no worker was free within %u ms",
+                          pool->settings.queue_ms)
+                : mw_fail(error, MW_ERR_BUSY, "%zu messages wait for a worker already", before);
+}
+
+static void leave_place(struct mw_pool *pool, struct place *place, enum fate fate)
+{
+    pthread_mutex_lock(&pool->lock);
+    settle(pool, place->generation, place->worker, fate);
+    mw_turns_done(pool->turns, &place->turn);
+    distribute(pool);
+    release(place->generation);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* What the generation said since last time: deaths, to be counted and told. */
 static void hear_generation(struct mw_pool *pool, struct generation *generation)
 {
-    struct mw_wire wire = {0};
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
     struct mw_error error = {0};
-    while (mw_wire_receive(generation->control, &wire, NULL, 0, 0, &error) == 0) {
+    while (mw_channel_receive(&generation->control, &frame, room, sizeof room, 0, &error) == 0) {
         char text[128];
-        if (wire.kind != MW_WIRE_DIED)
-            continue;
-        if (WIFSIGNALED(wire.number))
+        mw_frame_take_number(&frame);
+        int status = (int)mw_frame_take_number(&frame);
+        uint64_t deaths = mw_frame_take_number(&frame);
+        if (WIFSIGNALED(status))
             snprintf(text, sizeof text, "a worker was ended by signal %d (%s) and replaced",
-                     WTERMSIG(wire.number), strsignal(WTERMSIG(wire.number)));
+                     WTERMSIG(status), strsignal(WTERMSIG(status)));
         else
             snprintf(text, sizeof text, "a worker ended with status %d and was replaced",
-                     WEXITSTATUS(wire.number));
+                     WEXITSTATUS(status));
         pthread_mutex_lock(&pool->lock);
-        if (wire.flags > generation->deaths) {
-            pool->state.deaths += wire.flags - generation->deaths;
-            generation->deaths = wire.flags;
+        if (deaths > generation->deaths) {
+            pool->state.deaths += deaths - generation->deaths;
+            generation->deaths = deaths;
         }
         pthread_mutex_unlock(&pool->lock);
         notice(pool, true, text);
     }
 }
 
-static void give_back(struct mw_pool *pool, struct generation *generation, bool good)
-{
-    if (!good)
-        hear_generation(pool, generation);
-    pthread_mutex_lock(&pool->lock);
-    pool->state.busy--;
-    if (good)
-        pool->state.done++;
-    else
-        pool->state.failed++;
-    release(generation);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* With reloading held. */
-static int next_generation(struct mw_pool *pool, struct mw_error *error)
-{
-    struct generation *next = start_generation(pool, error);
-    if (!next)
-        return error->code;
-    pthread_mutex_lock(&pool->lock);
-    struct generation *old = pool->current;
-    pool->current = next;
-    pool->state.generation++;
-    pool->state.workers = next->workers;
-    if (old)
-        release(old);
-    pthread_mutex_unlock(&pool->lock);
-    return 0;
-}
-
-int mw_pool_reload(struct mw_pool *pool, struct mw_error *error)
-{
-    pthread_mutex_lock(&pool->reloading);
-    int result = next_generation(pool, error);
-    pthread_mutex_unlock(&pool->reloading);
-    return result;
-}
-
-/* All workers of a generation in use are gone. Many messages find that out at once; the
- * first has another one started, the others wait for it. */
-static void replace(struct mw_pool *pool, const struct generation *lost)
-{
-    struct mw_error error = {0};
-    pthread_mutex_lock(&pool->reloading);
-    pthread_mutex_lock(&pool->lock);
-    bool current = pool->current == lost;
-    pthread_mutex_unlock(&pool->lock);
-    if (current && next_generation(pool, &error) == 0)
-        notice(pool, true, "all workers were gone, others were started");
-    else if (current)
-        notice(pool, true, error.text);
-    pthread_mutex_unlock(&pool->reloading);
-}
-
 /* --- examinations -------------------------------------------------------------------- */
-
-static int send_job(struct generation *generation, const struct mw_memfile *message,
-                    struct mw_answer *answer, struct mw_error *error)
-{
-    struct mw_wire wire = {.kind = MW_WIRE_JOB};
-    int fds[1 + MW_ANSWER_FDS] = {mw_memfile_fd(message)};
-    mw_answer_fds(answer, fds + 1);
-    int sent = mw_wire_send(generation->jobs, &wire, fds, 1 + MW_ANSWER_FDS, error);
-    mw_answer_sent(answer);
-    return sent;
-}
-
-static void end_worker(struct generation *generation, int pid)
-{
-    struct mw_wire wire = {.kind = MW_WIRE_KILL, .number = pid};
-    struct mw_error ignored = {0};
-    mw_wire_send(generation->control, &wire, NULL, 0, &ignored);
-}
 
 static bool tick_on(void *user)
 {
@@ -324,33 +510,47 @@ static bool tick_on(void *user)
     return true;
 }
 
-static struct mw_report *await_report(struct mw_pool *pool, struct generation *generation,
-                                      struct mw_answer *answer, const struct mw_pool_wait *tick,
-                                      struct mw_error *error)
+/* More patience each time, but never beyond the bound. */
+static unsigned unread_ms(const struct place *place)
 {
-    unsigned time_ms = generation->time_ms;
-    struct mw_answer_wait wait = {
-        .queue_ms = pool->settings.queue_ms,
+    int64_t left_ms = (place->late_us - mw_clock_us()) / MS;
+    unsigned ms = UNREAD_MS << (place->tries < UNREAD_DOUBLINGS ? place->tries : UNREAD_DOUBLINGS);
+    return left_ms < 1 ? 1 : left_ms < ms ? (unsigned)left_ms : ms;
+}
+
+static struct mw_report *do_job(const struct mw_pool *pool, struct place *place,
+                                const struct mw_memfile *message, bool *spent,
+                                struct mw_error *error)
+{
+    unsigned time_ms = place->generation->time_ms;
+    struct mw_job_wait wait = {
+        .unread_ms = unread_ms(place),
         .alarm_ms = time_ms,
-        .work_ms = time_ms > 0 ? time_ms + MW_GENERATION_GRACE_MS + MW_GENERATION_SPARE_MS : 0};
-    if (tick) {
-        wait.tick_ms = tick->tick_ms;
+        .work_ms = time_ms > 0 ? time_ms + MW_GENERATION_GRACE_MS + MW_GENERATION_SPARE_MS : 0,
+        .result_max = pool->settings.result_max};
+    if (place->wait->tick) {
+        wait.tick_ms = place->wait->tick_ms;
         wait.tick = tick_on;
-        wait.user = (void *)(uintptr_t)tick;
+        wait.user = (void *)(uintptr_t)place->wait;
     }
-    int worker, code = mw_answer_await(answer, &wait, &worker, error);
-    if (code == 0) {
-        struct mw_report *report = mw_answer_take(answer, pool->settings.result_max, error);
-        /* It is the report that has too many bytes, not the message. */
-        if (!report && error->code == MW_ERR_LIMIT)
-            error->code = MW_ERR_FORMAT;
-        return report;
-    }
-    if (code == MW_ERR_TIMEOUT) {
-        end_worker(generation, worker);
+    if (mw_job_give(&place->worker->channel, MW_FRAME_JOB, message, error) != 0)
+        return NULL;
+    struct mw_report *report = mw_job_await(&place->worker->channel, &wait, spent, error);
+    if (error->code == MW_ERR_TIMEOUT)
         mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms and was ended", time_ms);
+    return report;
+}
+
+/* Something in the message got a parser or scanner into trouble: who knows what it left
+ * behind. A fresh process costs about a millisecond. */
+static bool is_odd(const struct mw_report *report)
+{
+    for (size_t i = 0; i < report->errors.count; i++) {
+        const struct mw_problem_row *row = mw_problem_row_of(report->errors.items[i].name);
+        if (row->effect == MW_HIDES)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 /* Tells which message it was, so that one that ends every worker is found, and keeps
@@ -377,31 +577,159 @@ static void note_message(const struct mw_pool *pool, const struct mw_memfile *me
     mw_hasher_free(hasher);
 }
 
+/* One worker's try. *again: it has not read the message. */
+static struct mw_report *try_worker(struct mw_pool *pool, struct place *place,
+                                    const struct mw_memfile *message, bool *again,
+                                    struct mw_error *error)
+{
+    bool spent = true;
+    *again = false;
+    *error = (struct mw_error){0};
+    if (take_place(pool, place, error) != 0)
+        return NULL;
+    struct mw_report *report = do_job(pool, place, message, &spent, error);
+    *again = !report && error->code == MW_ERR_BUSY;
+    if (report && place->generation->reuse)
+        mw_verify_note(pool->verify, place->generation->reuse, report);
+    if (!report)
+        hear_generation(pool, place->generation);
+    leave_place(pool, place,
+                *again                    ? FATE_GONE
+                : !report                 ? FATE_END
+                : spent || is_odd(report) ? FATE_CLOSE
+                                          : FATE_KEEP);
+    return report;
+}
+
 struct mw_report *mw_pool_examine(struct mw_pool *pool, const struct mw_memfile *message,
                                   struct mw_error *error)
 {
-    return mw_pool_examine_ticking(pool, message, NULL, error);
+    const struct mw_pool_wait none = {0};
+    return mw_pool_examine_waiting(pool, message, &none, error);
 }
 
-struct mw_report *mw_pool_examine_ticking(struct mw_pool *pool, const struct mw_memfile *message,
+static void count(struct mw_pool *pool, int busy, bool done, bool failed)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->state.busy += (uint64_t)(int64_t)busy;
+    pool->state.done += done;
+    pool->state.failed += failed;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct mw_report *mw_pool_examine_waiting(struct mw_pool *pool, const struct mw_memfile *message,
                                           const struct mw_pool_wait *wait, struct mw_error *error)
 {
-    struct mw_answer *answer = mw_answer_new(error);
-    if (!answer)
-        return NULL;
-    struct generation *generation = use_current(pool);
-    int sent = send_job(generation, message, answer, error);
-    struct mw_report *report =
-        sent == 0 ? await_report(pool, generation, answer, wait, error) : NULL;
-    mw_answer_free(answer);
-    if (report && generation->reuse)
-        mw_verify_note(pool->verify, generation->reuse, report);
-    if (sent == MW_ERR_MISSING)
-        replace(pool, generation);
-    give_back(pool, generation, report != NULL);
-    if (!report && sent == 0 && error->code != MW_ERR_BUSY)
+    struct mw_report *report;
+    bool again;
+    struct place place = {.wait = wait,
+                          .late_us = mw_clock_us() + (int64_t)pool->settings.queue_ms * MS};
+    count(pool, 1, false, false);
+    do {
+        report = try_worker(pool, &place, message, &again, error);
+        place.tries++;
+    } while (again);
+    count(pool, -1, report != NULL, report == NULL);
+    if (!report && error->code != MW_ERR_BUSY)
         note_message(pool, message, error);
     return report;
+}
+
+/* --- taking over ------------------------------------------------------------------------------ */
+
+/* Those that have nothing to do go at once; the others when they are done. */
+static void retire(struct generation *generation)
+{
+    while (generation->idle_count > 0)
+        close_worker(&generation->all[generation->idle[--generation->idle_count]]);
+    release(generation);
+}
+
+/* With reloading held. Takes source when it succeeds. */
+static int next_generation(struct mw_pool *pool, struct mw_memfile *source, struct mw_error *error)
+{
+    struct generation *next = start_generation(pool, source, error);
+    if (!next)
+        return error->code;
+    pthread_mutex_lock(&pool->lock);
+    struct generation *old = pool->current;
+    pool->current = next;
+    pool->state.generation++;
+    pool->state.workers = next->workers;
+    mw_turns_set_per_client(pool->turns, pool->settings.spare_workers > 0 ? next->per_client : 0);
+    if (source != pool->source)
+        mw_memfile_free(pool->source);
+    pool->source = source;
+    if (old)
+        retire(old);
+    distribute(pool);
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
+}
+
+int mw_pool_reload(struct mw_pool *pool, struct mw_memfile *source, struct mw_error *error)
+{
+    pthread_mutex_lock(&pool->reloading);
+    int result = next_generation(pool, source ? source : pool->source, error);
+    pthread_mutex_unlock(&pool->reloading);
+    if (result != 0)
+        mw_memfile_free(source);
+    return result;
+}
+
+/* A generation in place of the one that is lost, if it still is. 0 when there is nothing more to
+ * do. */
+static int mend(struct mw_pool *pool)
+{
+    struct mw_error error = {0};
+    pthread_mutex_lock(&pool->reloading);
+    pthread_mutex_lock(&pool->lock);
+    bool lost = pool->current->lost;
+    pthread_mutex_unlock(&pool->lock);
+    int result = lost ? next_generation(pool, pool->source, &error) : 0;
+    pthread_mutex_unlock(&pool->reloading);
+    if (lost)
+        notice(pool, true, result == 0 ? "all workers were gone, others were started" : error.text);
+    return result;
+}
+
+/* Messages go on waiting in their threads meanwhile, and their bounds hold. */
+static void *keep_mending(void *user)
+{
+    struct mw_pool *pool = user;
+    int64_t pause_us = 0;
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->ending) {
+        struct timespec time;
+        if (pause_us > 0) {
+            add_ms(&time, pause_us);
+            pthread_cond_timedwait(&pool->mend, &pool->lock, &time);
+        } else if (!pool->current->lost) {
+            pthread_cond_wait(&pool->mend, &pool->lock);
+        }
+        if (pool->ending || !pool->current->lost)
+            continue;
+        pthread_mutex_unlock(&pool->lock);
+        int result = mend(pool);
+        pthread_mutex_lock(&pool->lock);
+        int64_t longer = pause_us > 0 ? pause_us * 2 : (int64_t)PAUSE_MS * MS;
+        pause_us = result == 0                            ? 0
+                   : longer < (int64_t)PAUSE_MOST_MS * MS ? longer
+                                                          : (int64_t)PAUSE_MOST_MS * MS;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* With the pool's lock held. Signals are the asking side's own threads' to have. */
+static void start_mender(struct mw_pool *pool)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&pool->mender, NULL, keep_mending, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool->has_mender = code == 0;
 }
 
 struct mw_report *mw_pool_unexamined(struct mw_bytes raw, const struct mw_error *why)
@@ -430,16 +758,20 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
     struct mw_pool *pool = calloc(1, sizeof *pool);
     if (!pool) {
         mw_fail_errno(error, "cannot start workers");
+        mw_memfile_free(settings->source);
         return NULL;
     }
     pool->settings = *settings;
-    pool->zygote_socket = -1;
+    pool->zygote_channel.socket = pool->loading = -1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->reloading, NULL);
+    init_condition(&pool->mend);
+    pool->source = settings->source;
+    pool->turns = mw_turns_new();
     pool->verify = mw_verify_new(settings->notice, settings->notice_user);
-    if (!pool->verify)
+    if (!pool->verify || !pool->turns)
         mw_fail_errno(error, "cannot start workers");
-    else if (start_zygote(pool, error) == 0 && mw_pool_reload(pool, error) == 0)
+    else if (start_zygote(pool, error) == 0 && mw_pool_reload(pool, NULL, error) == 0)
         return pool;
     mw_pool_free(pool);
     return NULL;
@@ -449,8 +781,8 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
  * below along. */
 static void wait_for_zygote(pid_t zygote)
 {
-    const struct timespec pause = {.tv_nsec = PAUSE_NS};
-    for (int i = 0; i < PATIENCE; i++) {
+    const struct timespec pause = {.tv_nsec = END_PAUSE_NS};
+    for (int i = 0; i < END_PATIENCE; i++) {
         if (waitpid(zygote, NULL, WNOHANG) != 0)
             return;
         nanosleep(&pause, NULL);
@@ -460,19 +792,36 @@ static void wait_for_zygote(pid_t zygote)
         waitpid(zygote, NULL, 0);
 }
 
+static void end_mender(struct mw_pool *pool)
+{
+    if (!pool->has_mender)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    if (pool->loading >= 0)
+        shutdown(pool->loading, SHUT_RDWR);
+    pthread_cond_signal(&pool->mend);
+    pthread_mutex_unlock(&pool->lock);
+    pthread_join(pool->mender, NULL);
+}
+
 void mw_pool_free(struct mw_pool *pool)
 {
     if (!pool)
         return;
+    end_mender(pool);
     mw_verify_free(pool->verify);
     if (pool->current)
         drop(pool->current);
-    if (pool->zygote_socket >= 0)
-        close(pool->zygote_socket);
+    if (pool->zygote_channel.socket >= 0)
+        close(pool->zygote_channel.socket);
     if (pool->zygote > 0)
         wait_for_zygote(pool->zygote);
+    mw_turns_free(pool->turns);
+    mw_memfile_free(pool->source);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->reloading);
+    pthread_cond_destroy(&pool->mend);
     free(pool);
 }
 

@@ -7,39 +7,28 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/utf8.h"
+#include "core/memfile.h"
 #include "worker/program.h"
 #include "worker/sandbox_exec.h"
-#include "worker/wire.h"
 
-enum { SPARE_MS = 2000 };
+/* Bytes of a fact, and of what a program's end is told with. */
+enum { SPARE_MS = 2000, FACT_MAX = 1024, SAID_MAX = 4096 };
 
 /* --- the mail worker's end ---------------------------------------------------------- */
 
-/* The facts one behind the other, each with its NUL. */
-static void pack_facts(const struct mw_exec_job *job, struct mw_wire *wire)
-{
-    size_t at = 0;
-    for (int i = 0; i < MW_EXEC_FACTS; i++) {
-        size_t size = strlen(job->facts[i]) + 1;
-        if (size > sizeof wire->text - at - (size_t)(MW_EXEC_FACTS - i))
-            size = 1;
-        memcpy(wire->text + at, job->facts[i], size - 1);
-        wire->text[at + size - 1] = '\0';
-        at += size;
-    }
-}
-
 static int send_job(struct mw_runner *runner, const struct mw_exec_job *job, struct mw_error *error)
 {
-    struct mw_wire wire = {.kind = MW_WIRE_RUN, .number = (int32_t)job->program};
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_RUN);
     struct mw_memfile *file = mw_memfile_new("mailwitness-part", error);
-    wire.flags = ++runner->asked << 32 | job->time_ms;
-    pack_facts(job, &wire);
+    mw_frame_put_number(&frame, job->program);
+    mw_frame_put_number(&frame, job->time_ms);
+    for (int i = 0; i < MW_EXEC_FACTS; i++)
+        mw_frame_put_text(&frame, strlen(job->facts[i]) <= FACT_MAX ? job->facts[i] : "");
     if (file && mw_memfile_append(file, job->data, SIZE_MAX, error) == 0 &&
         mw_memfile_seal(file, error) == 0) {
         int fd = mw_memfile_fd(file);
-        mw_wire_send(runner->socket, &wire, &fd, 1, error);
+        mw_channel_send(&runner->channel, &frame, &fd, 1, error);
     }
     mw_memfile_free(file);
     return error->code;
@@ -50,19 +39,21 @@ static void free_memfile(void *file)
     mw_memfile_free(file);
 }
 
-static int take_answer(struct mw_runner *runner, const struct mw_wire *wire, int fd,
-                       struct mw_arena *arena, struct mw_exec_result *result,
-                       struct mw_error *error)
+/* Whether the frame is a sound answer. Takes its descriptor. */
+static int take_answer(struct mw_frame_in *frame, struct mw_arena *arena,
+                       struct mw_exec_result *result, struct mw_error *error)
 {
-    struct mw_memfile *file = mw_memfile_receive(fd, SIZE_MAX, error);
+    struct mw_memfile *file = mw_memfile_receive(frame->fds[0], SIZE_MAX, error);
     if (!file)
         return error->code;
     mw_arena_own(arena, free_memfile, file);
-    if (wire->kind != MW_WIRE_RAN || wire->flags >> 32 != runner->asked)
+    uint64_t end = mw_frame_take_number(frame), code = mw_frame_take_number(frame);
+    const char *said = mw_frame_take_text(frame);
+    if (!mw_frame_is_done(frame) || end > MW_EXEC_NOT_STARTED)
         return mw_fail(error, MW_ERR_INTERNAL, "what runs programs gave no sound answer");
-    result->end = (enum mw_exec_end)(wire->flags & UINT32_MAX);
-    result->code = wire->number;
-    result->said = mw_arena_dup(arena, wire->text);
+    result->end = (enum mw_exec_end)end;
+    result->code = (int)code;
+    result->said = mw_arena_dup(arena, said);
     return mw_memfile_map(file, &result->output, error);
 }
 
@@ -70,14 +61,14 @@ int mw_runner_ask(void *user, const struct mw_exec_job *job, struct mw_arena *ar
                   struct mw_exec_result *result, struct mw_error *error)
 {
     struct mw_runner *runner = user;
-    struct mw_wire wire = {0};
-    int fd = -1;
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
     if (runner->broken)
         return mw_fail(error, MW_ERR_INTERNAL, "what runs programs has ended");
     int wait_ms = job->time_ms < INT32_MAX - SPARE_MS ? (int)job->time_ms + SPARE_MS : -1;
     if (send_job(runner, job, error) == 0 &&
-        mw_wire_receive(runner->socket, &wire, &fd, 1, wait_ms, error) == 0 &&
-        take_answer(runner, &wire, fd, arena, result, error) == 0)
+        mw_channel_receive(&runner->channel, &frame, room, sizeof room, wait_ms, error) == 0 &&
+        take_answer(&frame, arena, result, error) == 0)
         return 0;
     runner->broken = true;
     return mw_fail(error, MW_ERR_INTERNAL, "what runs programs has ended or does not answer");
@@ -86,62 +77,57 @@ int mw_runner_ask(void *user, const struct mw_exec_job *job, struct mw_arena *ar
 /* --- in the runner ------------------------------------------------------------------- */
 
 /* The job as it came, checked; false when it is none. */
-static bool read_job(const struct mw_runner_settings *settings, const struct mw_wire *wire,
+static bool read_job(const struct mw_runner_settings *settings, struct mw_frame_in *frame,
                      struct mw_exec_job *job)
 {
-    size_t at = 0;
-    for (int i = 0; i < MW_EXEC_FACTS; i++) {
-        const char *end = memchr(wire->text + at, '\0', sizeof wire->text - at);
-        if (!end)
-            return false;
-        job->facts[i] = wire->text + at;
-        at = (size_t)(end - wire->text) + 1;
-        if (at >= sizeof wire->text)
-            return false;
-    }
-    job->program = (size_t)wire->number;
-    job->time_ms = (unsigned)(wire->flags & UINT32_MAX);
-    return wire->kind == MW_WIRE_RUN && wire->number >= 0 &&
-           job->program < settings->programs->count && job->time_ms > 0;
+    uint64_t program = mw_frame_take_number(frame), time_ms = mw_frame_take_number(frame);
+    for (int i = 0; i < MW_EXEC_FACTS; i++)
+        job->facts[i] = mw_frame_take_text(frame);
+    job->program = (size_t)program;
+    job->time_ms = (unsigned)time_ms;
+    return mw_frame_is_done(frame) && program < settings->programs->count && time_ms > 0 &&
+           time_ms <= UINT32_MAX;
 }
 
-static void answer(int socket, const struct mw_wire *asked, const struct mw_exec_result *result)
+static void answer(struct mw_channel *channel, const struct mw_exec_result *result)
 {
+    unsigned char room[MW_FRAME_MAX];
     struct mw_error error = {0};
-    struct mw_wire wire = {.kind = MW_WIRE_RAN,
-                           .number = result->code,
-                           .flags = (asked->flags >> 32) << 32 | (uint64_t)result->end};
-    snprintf(wire.text, sizeof wire.text, "%s", result->said);
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_RAN);
+    mw_frame_put_number(&frame, (uint64_t)result->end);
+    mw_frame_put_number(&frame, (unsigned)result->code);
+    mw_frame_put_text(&frame, strlen(result->said) <= SAID_MAX ? result->said : "");
     struct mw_memfile *file = mw_memfile_new("mailwitness-output", &error);
     if (file && mw_memfile_append(file, result->output, SIZE_MAX, &error) == 0 &&
         mw_memfile_seal(file, &error) == 0) {
         int fd = mw_memfile_fd(file);
-        mw_wire_send(socket, &wire, &fd, 1, &error);
+        mw_channel_send(channel, &frame, &fd, 1, &error);
     }
     mw_memfile_free(file);
 }
 
 /* One job; false when it was none, or there are no more. */
-static bool serve_one(const struct mw_runner_settings *settings, int socket)
+static bool serve_one(const struct mw_runner_settings *settings, struct mw_channel *channel)
 {
-    struct mw_wire wire = {0};
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
     struct mw_error error = {0};
     struct mw_exec_job job = {0};
     struct mw_exec_result result = {.said = ""};
-    int fd = -1;
-    if (mw_wire_receive(socket, &wire, &fd, 1, -1, &error) != 0)
+    if (mw_channel_receive(channel, &frame, room, sizeof room, -1, &error) != 0)
         return false;
-    struct mw_memfile *file = mw_memfile_receive(fd, SIZE_MAX, &error);
+    struct mw_memfile *file = mw_memfile_receive(frame.fds[0], SIZE_MAX, &error);
     struct mw_arena *arena = mw_arena_new();
     bool good =
-        file && mw_memfile_map(file, &job.data, &error) == 0 && read_job(settings, &wire, &job);
-    if (good && mw_program_run(&settings->programs->items[job.program], &job, &settings->sandbox,
-                               settings->sandbox.scratch, socket, arena, &result, &error) != 0) {
+        file && mw_memfile_map(file, &job.data, &error) == 0 && read_job(settings, &frame, &job);
+    if (good &&
+        mw_program_run(&settings->programs->items[job.program], &job, &settings->sandbox,
+                       settings->sandbox.scratch, channel->socket, arena, &result, &error) != 0) {
         result.end = MW_EXEC_NOT_STARTED;
         result.said = mw_arena_dup(arena, error.text);
     }
     if (good)
-        answer(socket, &wire, &result);
+        answer(channel, &result);
     mw_arena_free(arena);
     mw_memfile_free(file);
     return good;
@@ -149,6 +135,7 @@ static bool serve_one(const struct mw_runner_settings *settings, int socket)
 
 _Noreturn void mw_runner_serve(const struct mw_runner_settings *settings, int socket)
 {
+    struct mw_channel channel = {socket, MW_CHANNEL_RUNNER, false, MW_PHASE_IDLE};
     struct mw_error error = {0};
     signal(SIGPIPE, SIG_IGN);
     if (mw_sandbox_enter_runner(&settings->sandbox, settings->programs, &error) != 0) {
@@ -157,7 +144,7 @@ _Noreturn void mw_runner_serve(const struct mw_runner_settings *settings, int so
     }
     if (settings->sandbox.mode != MW_SANDBOX_OFF)
         dup2(STDOUT_FILENO, STDERR_FILENO); /* as workers do */
-    while (serve_one(settings, socket)) {
+    while (serve_one(settings, &channel)) {
     }
     _exit(0);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "scanners/exec.h"
+#include "worker/frame.h"
 #include "worker/sandbox.h"
 
 struct mw_runner_settings {
@@ -23,9 +24,8 @@ _Noreturn void mw_runner_serve(const struct mw_runner_settings *settings, int so
 
 /* The mail worker's end. */
 struct mw_runner {
-    int socket;
-    uint64_t asked; /* counted, so that no answer is taken for another's */
-    bool broken;    /* it ended or misbehaved: the worker makes way for a new pair */
+    struct mw_channel channel;
+    bool broken; /* it ended or misbehaved: the worker makes way for a new pair */
 };
 
 /* mw_exec_runner.run with a struct mw_runner as user. */

@@ -73,6 +73,9 @@ static void set_generation(const struct mw_config *config,
     generation->workers = workers->count > 0 ? workers->count
                           : processors > 0   ? (unsigned)processors
                                              : 1;
+    generation->per_client = workers->per_client > 0   ? workers->per_client
+                             : generation->workers > 1 ? generation->workers - 1
+                                                       : 1;
     generation->recycle_messages = workers->recycle_messages;
     generation->recycle_growth = workers->recycle_growth;
     generation->sandbox = (struct mw_sandbox_settings){
@@ -134,9 +137,10 @@ static void free_config(void *config)
     mw_config_free(config);
 }
 
-int mw_setup_load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
-                  struct mw_error *error)
+int mw_setup_load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
+                  struct mw_arena *arena, struct mw_error *error)
 {
+    (void)source;
     struct mw_texts mistakes = {0};
     struct mw_config *config = mw_config_load(user, arena, &mistakes);
     if (!config)

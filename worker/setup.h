@@ -32,7 +32,7 @@ void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings
  * again, user being its path (const char *), in the process of each new generation.
  * Mistakes in it fail the generation, the first few of them in error.
  */
-int mw_setup_load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
-                  struct mw_error *error);
+int mw_setup_load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
+                  struct mw_arena *arena, struct mw_error *error);
 
 #endif

@@ -10,13 +10,16 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "worker/answer.h"
 #include "worker/generation.h"
+#include "worker/job.h"
+#include "worker/result.h"
 #include "worker/sightings.h"
-#include "worker/wire.h"
 
 /* Times in ms. ROOM: bytes an answer may have beside the file's. */
 enum { QUEUE = 8, TICK = 100, START = 10000, UNBOUNDED = 600000, ROOM = 1 << 24 };
+
+/* Serial numbers of verifiers are none of workers'. */
+static const uint64_t first_serial = (uint64_t)1 << 63;
 
 /* Larger files are scanned each time. */
 static const size_t largest = (size_t)64 << 20;
@@ -29,8 +32,8 @@ struct mw_reuse {
     int64_t lasts_us;
     struct mw_reuse_table *table; /* written by the asking thread alone */
     unsigned time_ms;
-    pthread_mutex_t lock; /* guards what follows */
-    int control;          /* -1: nobody to ask */
+    pthread_mutex_t lock;       /* guards what follows */
+    struct mw_channel *control; /* NULL: nobody to ask */
     struct mw_sightings *sightings;
 };
 
@@ -43,7 +46,7 @@ struct question {
 struct mw_verify {
     void (*notice)(void *user, bool bad, const char *text);
     void *user;
-    atomic_ullong hits, verifications, kept, failures, disagreements;
+    atomic_ullong serial, hits, verifications, kept, failures, disagreements;
     atomic_bool stopping;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t more;
@@ -73,7 +76,6 @@ struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct m
         return NULL;
     }
     atomic_init(&reuse->users, 1);
-    reuse->control = -1;
     reuse->lasts_us = (int64_t)settings->seconds * 1000000;
     pthread_mutex_init(&reuse->lock, NULL);
     reuse->table = mw_reuse_table_new(settings->entries, error);
@@ -92,7 +94,7 @@ int mw_reuse_fd(const struct mw_reuse *reuse)
     return mw_reuse_table_fd(reuse->table);
 }
 
-void mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms)
+void mw_reuse_serve(struct mw_reuse *reuse, struct mw_channel *control, unsigned time_ms)
 {
     reuse->time_ms = time_ms;
     reuse->control = control;
@@ -103,30 +105,31 @@ void mw_reuse_retire(struct mw_reuse *reuse)
     if (!reuse)
         return;
     pthread_mutex_lock(&reuse->lock);
-    reuse->control = -1;
+    reuse->control = NULL;
     pthread_mutex_unlock(&reuse->lock);
     release(reuse);
 }
 
-/* Tells the generation, if it is there still. Its control socket is kept open for no longer
- * than that: while it is open the generation's workers are replaced. */
-static int tell_generation(struct mw_reuse *reuse, const struct mw_wire *wire, const int *fds,
-                           size_t count, struct mw_error *error)
+/* Tells the generation, if it is there still: to start a verifier with this end of a channel
+ * (MW_FRAME_VERIFY), or to end it. */
+static int tell_generation(struct mw_reuse *reuse, enum mw_frame_kind kind, uint64_t serial,
+                           int end, struct mw_error *error)
 {
+    unsigned char room[64];
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, kind);
+    mw_frame_put_number(&frame, serial);
     pthread_mutex_lock(&reuse->lock);
-    int own = reuse->control >= 0 ? fcntl(reuse->control, F_DUPFD_CLOEXEC, 0) : -1;
+    int result = reuse->control
+                     ? mw_channel_send(reuse->control, &frame, &end, end >= 0 ? 1 : 0, error)
+                     : mw_fail(error, MW_ERR_MISSING, "its generation of workers is gone");
     pthread_mutex_unlock(&reuse->lock);
-    if (own < 0)
-        return mw_fail(error, MW_ERR_MISSING, "its generation of workers is gone");
-    int result = mw_wire_send(own, wire, fds, count, error);
-    close(own);
     return result;
 }
 
 static bool is_retired(struct mw_reuse *reuse)
 {
     pthread_mutex_lock(&reuse->lock);
-    bool retired = reuse->control < 0;
+    bool retired = !reuse->control;
     pthread_mutex_unlock(&reuse->lock);
     return retired;
 }
@@ -170,44 +173,36 @@ static bool is_wanted(void *user)
 }
 
 /* A verifier's answer about the file, or NULL. */
-static struct mw_report *await(const struct mw_verify *verify, const struct question *question,
-                               struct mw_answer *answer, struct mw_error *error)
-{
-    struct mw_reuse *reuse = question->reuse;
-    struct wish wish = {verify, reuse};
-    const struct mw_answer_wait wait = {.queue_ms = START,
-                                        .work_ms = reuse->time_ms > 0
-                                                       ? reuse->time_ms + MW_GENERATION_GRACE_MS +
-                                                             MW_GENERATION_SPARE_MS
-                                                       : UNBOUNDED,
-                                        .alarm_ms = reuse->time_ms,
-                                        .tick_ms = TICK,
-                                        .tick = is_wanted,
-                                        .user = &wish};
-    int worker, code = mw_answer_await(answer, &wait, &worker, error);
-    if (code == 0)
-        return mw_answer_take(answer, mw_memfile_size(question->file) + ROOM, error);
-    if (code == MW_ERR_TIMEOUT) {
-        struct mw_error ignored = {0};
-        struct mw_wire end = {.kind = MW_WIRE_KILL, .number = worker};
-        tell_generation(reuse, &end, NULL, 0, &ignored);
-    }
-    return NULL;
-}
-
-static struct mw_report *ask(const struct mw_verify *verify, const struct question *question,
+static struct mw_report *ask(struct mw_verify *verify, const struct question *question,
                              struct mw_error *error)
 {
-    struct mw_wire wire = {.kind = MW_WIRE_VERIFY};
-    struct mw_answer *answer = mw_answer_new(error);
-    if (!answer)
+    struct mw_reuse *reuse = question->reuse;
+    struct mw_error ignored = {0};
+    struct wish wish = {verify, reuse};
+    unsigned long long serial = first_serial + atomic_fetch_add(&verify->serial, 1);
+    const struct mw_job_wait wait = {.unread_ms = START,
+                                     .work_ms = reuse->time_ms > 0
+                                                    ? reuse->time_ms + MW_GENERATION_GRACE_MS +
+                                                          MW_GENERATION_SPARE_MS
+                                                    : UNBOUNDED,
+                                     .alarm_ms = reuse->time_ms,
+                                     .tick_ms = TICK,
+                                     .tick = is_wanted,
+                                     .user = &wish,
+                                     .result_max = mw_memfile_size(question->file) + ROOM};
+    int ends[2];
+    bool spent;
+    if (mw_channel_pair(ends, error) != 0)
         return NULL;
-    int fds[1 + MW_ANSWER_FDS] = {mw_memfile_fd(question->file)};
-    mw_answer_fds(answer, fds + 1);
-    int sent = tell_generation(question->reuse, &wire, fds, 1 + MW_ANSWER_FDS, error);
-    mw_answer_sent(answer);
-    struct mw_report *report = sent == 0 ? await(verify, question, answer, error) : NULL;
-    mw_answer_free(answer);
+    struct mw_channel channel = {ends[0], MW_CHANNEL_JOBS, true, MW_PHASE_IDLE};
+    struct mw_report *report = NULL;
+    int asked = tell_generation(reuse, MW_FRAME_VERIFY, serial, ends[1], error);
+    close(ends[1]);
+    if (asked == 0 && mw_job_give(&channel, MW_FRAME_FILE, question->file, error) == 0)
+        report = mw_job_await(&channel, &wait, &spent, error);
+    if (!report)
+        tell_generation(reuse, MW_FRAME_END, serial, -1, &ignored);
+    close(ends[0]);
     return report;
 }
 
@@ -276,7 +271,8 @@ static void answer(struct mw_verify *verify, const struct question *question)
 {
     struct mw_error error = {0};
     int own = fcntl(mw_memfile_fd(question->file), F_DUPFD_CLOEXEC, 0);
-    struct mw_report *asked = own >= 0 ? mw_wire_unpack(own, SIZE_MAX, &error) : NULL;
+    struct mw_memfile *copy = own >= 0 ? mw_memfile_receive(own, SIZE_MAX, &error) : NULL;
+    struct mw_report *asked = copy ? mw_result_read_file(copy, &error) : NULL;
     if (!asked)
         return;
     const struct mw_attachment *file = &asked->attachments.items[0];
@@ -366,7 +362,7 @@ static struct mw_memfile *write_question(const struct mw_report *report,
     struct mw_attachment *copy = mw_list_add(asked->arena, &asked->attachments, sizeof *copy);
     *copy = *file;
     copy->headers = (struct mw_headers){0};
-    struct mw_memfile *packed = mw_wire_pack(asked, &ignored);
+    struct mw_memfile *packed = mw_result_file(asked, &ignored);
     mw_report_free(asked);
     return packed;
 }

@@ -1,11 +1,12 @@
 /*
  * verify: the asking side of reuse: notices files that come again, has a verifier
- * (verifier.h) find out about them beside the mail, and keeps its answer for the workers
- * of the same generation. What a worker said about its mail is never kept.
+ * (a worker that is made for one file) find out about them beside the mail, and keeps its answer
+ * for the workers of the same generation. What a worker said about its mail is never kept.
  */
 #ifndef MW_WORKER_VERIFY_H
 #define MW_WORKER_VERIFY_H
 
+#include "worker/frame.h"
 #include "worker/reuse_entry.h"
 
 struct mw_reuse_settings {
@@ -31,9 +32,9 @@ struct mw_reuse *mw_reuse_new(const struct mw_reuse_settings *settings, struct m
 /* The table's descriptor, borrowed, for the generation's processes. */
 int mw_reuse_fd(const struct mw_reuse *reuse);
 
-/* Whom to ask: the generation's control socket (borrowed until mw_reuse_retire) and how many
+/* Whom to ask: the generation's control channel (borrowed until mw_reuse_retire) and how many
  * ms one file may take (0: no bound). Before the first note. */
-void mw_reuse_serve(struct mw_reuse *reuse, int control, unsigned time_ms);
+void mw_reuse_serve(struct mw_reuse *reuse, struct mw_channel *control, unsigned time_ms);
 
 /* The generation goes, and its verdicts with it: nobody is asked any more. Before its
  * control socket is closed. NULL is allowed. */

@@ -8,11 +8,11 @@
 
 #include "t/unit/tap.h"
 #include "t/unit/worker_side.h"
+#include "worker/job.h"
 #include "worker/pool.h"
-#include "worker/wire.h"
+#include "worker/result.h"
 
-/* HEAD: the bytes in front of a report in a worker's file (answer.c). */
-enum { HEAD = 16, RESULT_MAX = 1 << 20 };
+enum { RESULT_MAX = 1 << 20 };
 
 /* A sound packed report, made before there are workers, and a copy to spoil. */
 static unsigned char *good, *copy;
@@ -20,12 +20,46 @@ static size_t good_size;
 
 /* --- in a worker ------------------------------------------------------------------- */
 
+static struct mw_channel jobs_channel(void)
+{
+    return (struct mw_channel){find_jobs(), MW_CHANNEL_JOBS, false, MW_PHASE_WORKING};
+}
+
+/* Asks for room for so many bytes: the file it is given. */
+static int ask_for_room(struct mw_channel *jobs, size_t size)
+{
+    unsigned char room[256];
+    struct mw_frame_in got;
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_LARGE);
+    mw_frame_put_number(&frame, size);
+    if (mw_channel_send(jobs, &frame, NULL, 0, &error) != 0 ||
+        mw_channel_receive(jobs, &got, room, sizeof room, -1, &error) != 0)
+        _exit(3);
+    return got.fds[0];
+}
+
+static void say_filed(struct mw_channel *jobs)
+{
+    unsigned char room[256];
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_FILED);
+    mw_frame_put_number(&frame, 1);
+    mw_channel_send(jobs, &frame, NULL, 0, &error);
+}
+
 static void send_bytes(const unsigned char *bytes, size_t size)
 {
-    int file = find_file(), ready = find_pipe();
-    if (pwrite(file, bytes, size, HEAD) == (ssize_t)size && write(ready, "", 1) == 1)
-        _exit(0);
-    _exit(3);
+    static unsigned char room[MW_FRAME_MAX];
+    struct mw_channel jobs = jobs_channel();
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_RESULT);
+    mw_frame_put_number(&frame, 1);
+    unsigned char *space = mw_frame_put_space(&frame, size);
+    if (!space)
+        _exit(3);
+    memcpy(space, bytes, size);
+    _exit(mw_channel_send(&jobs, &frame, NULL, 0, &error) != 0);
 }
 
 static void truncated(void)
@@ -49,10 +83,23 @@ static void no_report(void)
     send_bytes(copy, good_size);
 }
 
+/* It says that it has this much, which nobody wants. */
 static void oversized(void)
 {
-    if (pwrite(find_file(), "", 1, RESULT_MAX + HEAD) == 1)
-        send_bytes(good, good_size);
+    struct mw_channel jobs = jobs_channel();
+    ask_for_room(&jobs, RESULT_MAX + 1);
+    _exit(0);
+}
+
+/* It fills more than it asked for. */
+static void overfull(void)
+{
+    struct mw_channel jobs = jobs_channel();
+    int file = ask_for_room(&jobs, good_size);
+    if (pwrite(file, good, good_size, 0) == (ssize_t)good_size &&
+        pwrite(file, "", 1, RESULT_MAX) == 1)
+        say_filed(&jobs);
+    _exit(0);
 }
 
 static void lying_size(void)
@@ -91,12 +138,55 @@ static void no_utf8(void)
  * map it so. */
 static void still_writing(void)
 {
-    int file = find_file();
-    if (ftruncate(file, RESULT_MAX) == 0 &&
-        mmap(NULL, RESULT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED &&
-        pwrite(file, good, good_size, HEAD) == (ssize_t)good_size && write(find_pipe(), "", 1) == 1)
-        for (;;) {
-        }
+    struct mw_channel jobs = jobs_channel();
+    int file = ask_for_room(&jobs, RESULT_MAX / 2);
+    if (pwrite(file, "", 1, RESULT_MAX / 2 - 1) != 1 ||
+        mmap(NULL, RESULT_MAX / 2, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED ||
+        pwrite(file, good, good_size, 0) != (ssize_t)good_size)
+        _exit(3);
+    say_filed(&jobs);
+    for (;;) {
+    }
+}
+
+/* It cuts the file, again and again, while it may be read. */
+static void shrinking(void)
+{
+    struct mw_channel jobs = jobs_channel();
+    int file = ask_for_room(&jobs, RESULT_MAX / 2);
+    if (ftruncate(file, RESULT_MAX / 2) == 0)
+        say_filed(&jobs);
+    while (ftruncate(file, 0) == 0 && ftruncate(file, RESULT_MAX / 2) == 0) {
+    }
+    _exit(0);
+}
+
+/* Bytes that are no frame; a frame of another phase; one that goes on behind its end. */
+static void no_frame(void)
+{
+    if (write(find_jobs(), good, good_size) > 0)
+        _exit(0);
+    _exit(3);
+}
+
+static void out_of_phase(void)
+{
+    struct mw_channel jobs = jobs_channel();
+    jobs.phase = MW_PHASE_FILING;
+    say_filed(&jobs);
+    _exit(0);
+}
+
+static void with_more(void)
+{
+    unsigned char room[256];
+    struct mw_channel jobs = jobs_channel();
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_LARGE);
+    mw_frame_put_number(&frame, 100);
+    mw_frame_put_number(&frame, 100);
+    mw_channel_send(&jobs, &frame, NULL, 0, &error);
+    _exit(0);
 }
 
 static void for_ever(void)
@@ -121,12 +211,17 @@ static const struct {
     {"empty", empty, "worker.report", false},
     {"of other bytes", no_report, "worker.report", false},
     {"larger than may be", oversized, "worker.report", false},
+    {"larger than it said", overfull, "worker.report", false},
+    {"that is no frame", no_frame, "worker.report", false},
+    {"in a frame that may not come now", out_of_phase, "worker.report", false},
+    {"in a frame with something behind it", with_more, "worker.report", false},
     {"that lies about its size", lying_size, "worker.report", false},
     {"that counts attachments it has not", lying_count, "worker.report", false},
     {"that counts more than there can be", huge_count, "worker.report", false},
     {"with bytes of another SHA-256", wrong_hash, "worker.report", false},
     {"that is not UTF-8", no_utf8, "worker.report", false},
     {"that can still be changed", still_writing, "worker.report", true},
+    {"that shrinks while it is read", shrinking, "worker.report", true},
     {"that never comes", silent, "worker.crashed", false},
     {"for which it takes too long", for_ever, "worker.timeout", false},
 };
@@ -249,7 +344,7 @@ static bool make_good_report(void)
     struct mw_witness *witness = mw_witness_new(&settings, &error);
     mw_memfile_map(message, &raw, &error);
     struct mw_report *report = mw_witness_examine(witness, raw);
-    struct mw_memfile *file = mw_wire_pack(report, &error);
+    struct mw_memfile *file = mw_result_file(report, &error);
     if (file && mw_memfile_map(file, &bytes, &error) == 0) {
         good_size = bytes.size;
         good = calloc(2, good_size + 16);

@@ -14,7 +14,7 @@
 #include "t/unit/open_files.h"
 #include "t/unit/tap.h"
 #include "worker/pool.h"
-#include "worker/wire.h"
+#include "worker/result.h"
 
 enum { THREADS = 4 };
 
@@ -22,11 +22,12 @@ enum { THREADS = 4 };
  * the callback runs in another process. */
 static char switch_file[] = "/tmp/unit_pool-XXXXXX";
 
-static int load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
-                struct mw_error *error)
+static int load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
+                struct mw_arena *arena, struct mw_error *error)
 {
     struct stat facts;
     (void)user;
+    (void)source;
     (void)arena;
     settings->witness.limits.time_ms = 3000;
     if (stat(switch_file, &facts) == 0 && facts.st_size > 0)
@@ -251,14 +252,14 @@ static void test_reload(struct mw_pool *pool)
     struct mw_error error = {0};
     struct mw_pool_state state;
     int fd = open(switch_file, O_WRONLY | O_TRUNC);
-    tap_ok(fd >= 0 && write(fd, "x", 1) == 1 && mw_pool_reload(pool, &error) != 0 &&
+    tap_ok(fd >= 0 && write(fd, "x", 1) == 1 && mw_pool_reload(pool, NULL, &error) != 0 &&
                strcmp(error.text, "the rules are broken") == 0,
            "a generation that cannot load says why");
     struct mw_memfile *message = message_of("Subject: still\n\nx\n");
     struct mw_report *report = mw_pool_examine(pool, message, &error);
     tap_ok(report && strcmp(report->subject, "still") == 0, "and the old one goes on");
     mw_report_free(report);
-    tap_ok(ftruncate(fd, 0) == 0 && mw_pool_reload(pool, &error) == 0,
+    tap_ok(ftruncate(fd, 0) == 0 && mw_pool_reload(pool, NULL, &error) == 0,
            "one that can load takes over");
     report = mw_pool_examine(pool, message, &error);
     tap_ok(report && strcmp(report->subject, "still") == 0, "and serves");
@@ -282,7 +283,7 @@ static void test_reload_under_way(struct mw_pool *pool)
         struct mw_error error = {0};
         bool broken = i % 2 == 0;
         if (ftruncate(fd, 0) == 0 && (!broken || write(fd, "x", 1) == 1))
-            *(mw_pool_reload(pool, &error) == 0 ? &good : &bad) += 1;
+            *(mw_pool_reload(pool, NULL, &error) == 0 ? &good : &bad) += 1;
     }
     atomic_store(&test.over, true);
     for (int i = 0; i < THREADS; i++)
@@ -308,7 +309,7 @@ static struct mw_memfile *packed(void)
     struct mw_witness *witness = mw_witness_new(&settings, &error);
     mw_memfile_map(message, &raw, &error);
     struct mw_report *report = mw_witness_examine(witness, raw);
-    struct mw_memfile *file = mw_wire_pack(report, &error);
+    struct mw_memfile *file = mw_result_file(report, &error);
     mw_report_free(report);
     mw_witness_free(witness);
     mw_memfile_free(message);
@@ -322,7 +323,8 @@ static struct mw_report *unpack_bytes(struct mw_bytes bytes, bool sealed)
     mw_memfile_append(file, bytes, SIZE_MAX, &error);
     if (sealed)
         mw_memfile_seal(file, &error);
-    struct mw_report *report = mw_wire_unpack(dup(mw_memfile_fd(file)), 1 << 20, &error);
+    struct mw_memfile *copy = mw_memfile_receive(dup(mw_memfile_fd(file)), 1 << 20, &error);
+    struct mw_report *report = copy ? mw_result_read_file(copy, &error) : NULL;
     mw_memfile_free(file);
     return report;
 }

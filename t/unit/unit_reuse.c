@@ -15,7 +15,7 @@
 #include "scanners/hash.h"
 #include "t/unit/tap.h"
 #include "t/unit/worker_side.h"
-#include "worker/answer.h"
+#include "worker/job.h"
 #include "worker/pool.h"
 
 enum { SIZE = 3000, PATIENCE = 1000, PAUSE_US = 10000 };
@@ -45,11 +45,12 @@ static void *find_table(void)
 }
 
 /* Rules and database of a generation; with a switch file of some size another database. */
-static int load(void *user, struct mw_generation_settings *settings, struct mw_arena *arena,
-                struct mw_error *error)
+static int load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
+                struct mw_arena *arena, struct mw_error *error)
 {
     struct stat facts;
     (void)user;
+    (void)source;
     (void)error;
     table = find_table();
     struct mw_scan_settings *scan = &settings->witness.scan;
@@ -102,8 +103,8 @@ static void answer_falsely(unsigned number, bool boast, const char *subject)
     engine->name = "clamav";
     if (boast)
         mw_texts_add(report->arena, &file->reused, "clamav");
-    int fds[MW_ANSWER_FDS] = {find_file(), find_pipe()};
-    mw_answer_give(fds, report, &error);
+    struct mw_channel jobs = {find_jobs(), MW_CHANNEL_JOBS, false, MW_PHASE_WORKING};
+    mw_job_answer(&jobs, report, true, &error);
 }
 
 /* What it could do to the table, by its address and by any descriptor it may have; a text
@@ -114,9 +115,8 @@ static const char *attack_table(void)
         return "there is no table";
     if (mprotect(table, MW_REUSE_SLOT, PROT_READ | PROT_WRITE) == 0)
         return "mprotect";
-    int own = find_file();
     for (int fd = 3; fd < DESCRIPTORS; fd++)
-        if (fd != own && fcntl(fd, F_GET_SEALS) >= 0 && !(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE))
+        if (fcntl(fd, F_GET_SEALS) >= 0 && !(fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE))
             return "a descriptor";
     return "denied";
 }
@@ -312,12 +312,13 @@ static void test_reload(struct mw_pool *pool)
 {
     struct mw_error error = {0};
     int fd = open(switch_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    tap_ok(mw_pool_reload(pool, &error) == 0, "rules and databases are loaded again");
+    tap_ok(mw_pool_reload(pool, NULL, &error) == 0, "rules and databases are loaded again");
     struct mw_report *report = honest(pool, 1);
     tap_ok(is_bad(report) && report->attachments.items[0].reused.count == 0,
            "what was known before is not reused afterwards");
     mw_report_free(report);
-    tap_ok(write(fd, "x", 1) == 1 && mw_pool_reload(pool, &error) == 0, "another database comes");
+    tap_ok(write(fd, "x", 1) == 1 && mw_pool_reload(pool, NULL, &error) == 0,
+           "another database comes");
     report = honest(pool, 1);
     tap_ok(report->verdict == MW_CLEAN, "a file that it does not know is clean at once");
     mw_report_free(report);
@@ -330,7 +331,7 @@ static void test_off(struct mw_pool *pool)
     struct mw_error error = {0};
     struct mw_reuse_state before = state_of(pool);
     mw_pool_set_reuse(pool, &(struct mw_reuse_settings){0});
-    bool good = mw_pool_reload(pool, &error) == 0;
+    bool good = mw_pool_reload(pool, NULL, &error) == 0;
     for (int i = 0; i < 4; i++) {
         struct mw_report *report = honest(pool, 6);
         good = good && report->attachments.items[0].reused.count == 0 && is_bad(report);

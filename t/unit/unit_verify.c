@@ -14,9 +14,9 @@
 #include "scanners/hash.h"
 #include "t/unit/open_files.h"
 #include "t/unit/tap.h"
-#include "worker/answer.h"
+#include "worker/job.h"
+#include "worker/result.h"
 #include "worker/verify.h"
-#include "worker/wire.h"
 
 enum { SIZE = 2000, PATIENCE = 1000, PAUSE_US = 10000, TIME_MS = 1, LATE_S = 10 };
 
@@ -36,9 +36,11 @@ enum manner {
 };
 
 struct play {
-    int socket;               /* the generation's end of its control socket */
-    atomic_int manner;        /* enum manner */
-    atomic_uint asked, ended; /* files asked about, and verifiers to be ended */
+    int socket;         /* the generation's end of its control socket */
+    atomic_int manner;  /* enum manner */
+    atomic_uint asked;  /* files asked about */
+    atomic_ullong last; /* serial of the last verifier */
+    atomic_bool ended;  /* it was to be ended */
 };
 
 static atomic_uint notices;
@@ -112,43 +114,50 @@ static void spoil(struct mw_report *report, enum manner manner)
 }
 
 /* In place of a report. */
-static void give_junk(const int *reply)
+static void give_junk(struct mw_channel *jobs)
 {
+    unsigned char room[128];
     struct mw_error error = {0};
-    struct mw_memfile *file =
-        mw_memfile_adopt(reply[0], (size_t)lseek(reply[0], 0, SEEK_END), &error);
-    mw_memfile_append(file, mw_bytes_of("no report"), SIZE_MAX, &error);
-    mw_memfile_free(file);
-    if (write(reply[1], "", 1) != 1)
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_RESULT);
+    mw_frame_put_number(&frame, 1);
+    memcpy(mw_frame_put_space(&frame, 9), "no report", 9);
+    if (mw_channel_send(jobs, &frame, NULL, 0, &error) != 0)
         printf("# nobody waits for junk\n");
 }
 
-/* Takes file and reply[0]. */
-static void answer(const struct play *play, int file, const int *reply)
+/* The file that is asked about, by its number; 0 when nobody asks. */
+static unsigned take_question(struct mw_channel *jobs)
 {
     struct mw_error error = {0};
-    enum manner manner = (enum manner)atomic_load(&play->manner);
-    struct mw_report *asked = mw_wire_unpack(file, SIZE_MAX, &error);
+    enum mw_frame_kind kind;
+    struct mw_memfile *file;
+    if (mw_job_take(jobs, &kind, &file, &error) != 0)
+        return 0;
+    struct mw_report *asked = mw_result_read_file(file, &error);
     unsigned number =
         (unsigned)strtoul((const char *)asked->attachments.items[0].data.data + 5, NULL, 10);
     mw_report_free(asked);
-    if (manner == DIES || !mw_answer_begin(reply)) {
-        close(reply[0]);
+    return number;
+}
+
+/* Stands for the verifier that has this socket. */
+static void answer(const struct play *play, int socket)
+{
+    struct mw_channel jobs = {socket, MW_CHANNEL_JOBS, false, MW_PHASE_IDLE};
+    struct mw_error error = {0};
+    enum manner manner = (enum manner)atomic_load(&play->manner);
+    unsigned number = take_question(&jobs);
+    if (manner == HANGS)
+        mw_channel_wait(&jobs, LATE_S * 1000, &error);
+    if (manner == DIES || manner == HANGS || number == 0)
         return;
-    }
-    if (manner == HANGS) {
-        struct pollfd asker = {.fd = reply[1]};
-        poll(&asker, 1, LATE_S * 1000);
-        close(reply[0]);
-        return;
-    }
     if (manner == JUNK) {
-        give_junk(reply);
+        give_junk(&jobs);
         return;
     }
     struct mw_report *report = report_of(manner == OTHER_FILE ? number + 1 : number);
     spoil(report, manner);
-    mw_answer_give(reply, report, &error);
+    mw_job_answer(&jobs, report, true, &error);
     mw_report_free(report);
 }
 
@@ -156,21 +165,23 @@ static void answer(const struct play *play, int file, const int *reply)
 static void *play(void *user)
 {
     struct play *play = user;
-    struct mw_wire wire = {0};
+    struct mw_channel control = {play->socket, MW_CHANNEL_CONTROL, false, MW_PHASE_IDLE};
+    unsigned char room[MW_FRAME_MAX];
+    struct mw_frame_in frame;
     struct mw_error error = {0};
-    for (;;) {
-        int fds[MW_WIRE_FDS];
-        size_t count = MW_WIRE_FDS;
-        if (mw_wire_receive_some(play->socket, &wire, fds, &count, -1, &error) != 0)
-            return NULL;
-        if (wire.kind == MW_WIRE_KILL && wire.number == getpid())
-            atomic_fetch_add(&play->ended, 1);
-        if (wire.kind != MW_WIRE_VERIFY || count != 1 + MW_ANSWER_FDS)
-            continue;
-        atomic_fetch_add(&play->asked, 1);
-        answer(play, fds[0], fds + 1);
-        close(fds[2]);
+    while (mw_channel_receive(&control, &frame, room, sizeof room, -1, &error) == 0) {
+        uint64_t serial = mw_frame_take_number(&frame);
+        if (frame.kind == MW_FRAME_END)
+            atomic_store(&play->ended, serial == atomic_load(&play->last));
+        if (frame.kind == MW_FRAME_VERIFY) {
+            atomic_store(&play->ended, false);
+            atomic_store(&play->last, serial);
+            atomic_fetch_add(&play->asked, 1);
+            answer(play, frame.fds[0]);
+        }
+        mw_frame_close(&frame);
     }
+    return NULL;
 }
 
 static uint64_t finished(struct mw_verify *verify)
@@ -227,7 +238,9 @@ static void test_answers(struct mw_verify *verify, struct mw_reuse *reuse, struc
         tap_ok(!becomes_known(verify, reuse, number), "of %s nothing is kept", answers[i].promise);
         number += 2;
     }
-    tap_is_number(atomic_load(&play->ended), 1, "... and that verifier is ended");
+    for (int i = 0; i < PATIENCE && !atomic_load(&play->ended); i++)
+        usleep(PAUSE_US);
+    tap_ok(atomic_load(&play->ended), "... and that verifier is ended");
     atomic_store(&play->manner, SOUND);
     tap_ok(becomes_known(verify, reuse, number), "after all that the next file becomes known");
     struct mw_reuse_state state;
@@ -300,7 +313,8 @@ int main(void)
     struct mw_verify *verify = mw_verify_new(notice, NULL);
     struct mw_reuse *reuse = mw_reuse_new(&settings, &error);
     tap_ok(reuse != NULL, "verdicts can be kept");
-    mw_reuse_serve(reuse, ends[0], TIME_MS);
+    struct mw_channel control = {ends[0], MW_CHANNEL_CONTROL, true, MW_PHASE_IDLE};
+    mw_reuse_serve(reuse, &control, TIME_MS);
     pthread_create(&thread, NULL, play, &game);
     test_answers(verify, reuse, &game);
     test_left_alone(verify, reuse, &game);
