@@ -310,28 +310,45 @@ static void test_busy(const struct mw_pool_settings *given)
     mw_pool_free(pool);
 }
 
+/* A message with so many bytes attached: its result has no room in a frame. */
+static struct mw_memfile *large_message(void)
+{
+    struct mw_error error = {0};
+    unsigned char *bytes = calloc(1, RESULT_MAX / 2);
+    struct mw_memfile *file = mw_memfile_new("message", &error);
+    mw_memfile_append(file, mw_bytes_of("Content-Type: application/pdf\n\n"), SIZE_MAX, &error);
+    mw_memfile_append(file, (struct mw_bytes){bytes, RESULT_MAX / 2}, SIZE_MAX, &error);
+    mw_memfile_seal(file, &error);
+    free(bytes);
+    return file;
+}
+
 /* Where the system gives no descriptor more nobody died, and the next message is read. */
 static void test_resources(struct mw_pool *pool)
 {
     struct mw_error error = {0};
     struct rlimit before;
     getrlimit(RLIMIT_NOFILE, &before);
-    struct mw_memfile *message = message_from("honest");
-    int next = fcntl(mw_memfile_fd(message), F_DUPFD_CLOEXEC, 0);
+    struct mw_memfile *small = message_from("honest"), *large = large_message();
+    int next = fcntl(mw_memfile_fd(large), F_DUPFD_CLOEXEC, 0);
     close(next);
     const struct rlimit none = {(rlim_t)next, before.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
-    struct mw_report *report = mw_pool_examine(pool, message, &error);
+    struct mw_report *report = mw_pool_examine(pool, small, &error);
+    tap_ok(report != NULL, "without a descriptor left a small message is examined all the same");
+    mw_report_free(report);
+    report = mw_pool_examine(pool, large, &error);
     setrlimit(RLIMIT_NOFILE, &before);
-    tap_ok(!report && error.code == MW_ERR_SYSTEM, "without a descriptor nobody is asked");
+    tap_ok(!report && error.code == MW_ERR_SYSTEM, "... a large one is not");
     report = mw_pool_unexamined(mw_bytes_of("raw"), &error);
     tap_is(report->errors.items[0].name, "worker.resources", error.text);
     mw_report_free(report);
-    mw_memfile_free(message);
+    mw_memfile_free(small);
     error = (struct mw_error){0};
-    report = examine(pool, "honest", &error);
-    tap_ok(report != NULL, "... and the next message is read");
+    report = mw_pool_examine(pool, large, &error);
+    tap_ok(report != NULL, "... but when there are some again");
     mw_report_free(report);
+    mw_memfile_free(large);
 }
 
 static bool make_good_report(void)
