@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "bloom/filter.h"
+#include "cli/print.h"
 #include "cli/when.h"
 #include "core/utf8.h"
 
@@ -49,10 +50,7 @@ static void print_json(const char *path, const struct mw_filter_info *info)
                   (json_int_t)info->file_size, "size_on_disk", (json_int_t)size_on_disk(path),
                   "created", time_json((int64_t)info->created), "synced", time_json(info->synced),
                   "damaged", info->damaged);
-    char *text = json_dumps(line, JSON_COMPACT);
-    puts(text ? text : "null");
-    free(text);
-    json_decref(line);
+    mw_json_line(stdout, line, NULL);
     mw_arena_free(arena);
 }
 

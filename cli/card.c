@@ -139,12 +139,15 @@ static void print_facts(FILE *out, struct mw_arena *arena, const struct mw_repor
 static void print_finding(FILE *out, const struct mw_finding *found)
 {
     bool colour = mw_terminal_colour(out);
-    fprintf(out, "  %s%-*s%s %s: ", colour ? mw_terminal_severity(found->severity) : "",
-            NAME_COLUMNS, mw_severity_name(found->severity), colour ? MW_TERMINAL_PLAIN : "",
-            found->scanner);
+    fprintf(out, "  %s%-*s%s ", colour ? mw_terminal_severity(found->severity) : "", NAME_COLUMNS,
+            mw_severity_name(found->severity), colour ? MW_TERMINAL_PLAIN : "");
+    mw_terminal_cell(out, found->scanner ? found->scanner : "-", 0, MW_CELL_WHOLE);
+    fputs(": ", out);
     mw_terminal_cell(out, found->name ? found->name : "-", 0, MW_CELL_WHOLE);
-    if (found->path)
-        fprintf(out, " in part %s", found->path);
+    if (found->path) {
+        fputs(" in part ", out);
+        mw_terminal_cell(out, found->path, 0, MW_CELL_WHOLE);
+    }
     if (found->message) {
         fputs(": ", out);
         mw_terminal_cell(out, found->message, 0, MW_CELL_WHOLE);

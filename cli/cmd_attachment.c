@@ -10,6 +10,7 @@
 
 #include "cli/card.h"
 #include "cli/condition.h"
+#include "cli/print.h"
 #include "cli/rows.h"
 #include "cli/terminal.h"
 #include "cli/when.h"

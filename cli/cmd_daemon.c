@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/print.h"
 #include "conf/config.h"
 
 static const char status_usage[] =
@@ -96,8 +97,7 @@ static const char *find_socket(const struct options *options, struct mw_arena *a
 static int tell(const struct mw_command *command, const struct options *options, json_t *answer)
 {
     if (options->json) {
-        json_dumpf(answer, stdout, JSON_COMPACT);
-        putchar('\n');
+        mw_json_line(stdout, json_incref(answer), NULL);
     }
     if (!json_is_true(json_object_get(answer, "ok"))) {
         const char *why = json_string_value(json_object_get(answer, "error"));

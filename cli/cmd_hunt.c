@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/condition.h"
+#include "cli/print.h"
 #include "cli/rows.h"
 #include "cli/sweep.h"
 #include "cli/terminal.h"

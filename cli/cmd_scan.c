@@ -15,6 +15,7 @@
 #include "cli/keep.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
+#include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/utf8.h"
@@ -55,7 +56,7 @@ static const char usage[] =
     "Exit status: 0 nothing suspicious or malicious was found, 1 something was,\n"
     "2 something could not be done (it is named, and the rest was done).\n";
 
-enum { MOST_JOBS = 256 };
+enum { MOST_JOBS = 256, SOURCE_COLUMNS = 50 };
 enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY, FORM_TEXT, FORM_CSV, FORM_ECS };
 
 struct options {
@@ -265,7 +266,8 @@ static void show_progress(struct scan *scan, const char *source)
     if (!scan->progress || now - scan->shown_ms < 100)
         return;
     scan->shown_ms = now;
-    fprintf(stderr, "\r\033[K%zu messages, at %.60s", scan->done, source);
+    fprintf(stderr, "\r\033[K%zu messages, at ", scan->done);
+    mw_terminal_cell(stderr, source, SOURCE_COLUMNS, MW_CELL_LEFT);
 }
 
 static void clear_progress(const struct scan *scan)
@@ -341,7 +343,7 @@ static void print_warnings(char *text)
 {
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        fprintf(stderr, "mailwitness scan: warning: %s\n", line);
+        mw_command_warn(&mw_command_scan, "%s", line);
     free(text);
 }
 
@@ -353,7 +355,7 @@ static int start_in_process(struct scan *scan, struct mw_error *error)
         return error->code;
     const struct mw_texts *warnings = mw_witness_warnings(scan->witness);
     for (size_t i = 0; i < warnings->count; i++)
-        fprintf(stderr, "mailwitness scan: warning: %s\n", warnings->items[i]);
+        mw_command_warn(&mw_command_scan, "%s", warnings->items[i]);
     return 0;
 }
 

@@ -10,7 +10,9 @@
 #include "bloom/source.h"
 #include "cli/command.h"
 #include "cli/configured.h"
+#include "cli/print.h"
 #include "cli/reach.h"
+#include "cli/terminal.h"
 #include "cli/values.h"
 #include "core/utf8.h"
 
@@ -106,16 +108,14 @@ static void print_json(const struct seen *seen, const char *text, const char *va
     }
     if (sender->asked)
         json_object_set_new(line, "messages", json_integer(sender->messages));
-    char *dumped = json_dumps(line, JSON_COMPACT);
-    puts(dumped ? dumped : "null");
-    free(dumped);
-    json_decref(line);
+    mw_json_line(stdout, line, NULL);
 }
 
 static void print_text(const struct seen *seen, const char *text, bool was_seen,
                        const struct sender *sender)
 {
-    printf("%s: ", text);
+    mw_terminal_cell(stdout, text, 0, MW_CELL_WHOLE);
+    fputs(": ", stdout);
     if (was_seen && seen->info.expected_rate > 0)
         printf("seen (sure but for 1 in %.0f)", 1 / seen->info.expected_rate);
     else

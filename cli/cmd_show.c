@@ -5,6 +5,7 @@
 
 #include "cli/card.h"
 #include "cli/reach.h"
+#include "core/json_out.h"
 
 static const char usage[] =
     "usage: mailwitness show [OPTION]... MESSAGE...\n"
@@ -69,7 +70,7 @@ static int print_one(struct showing *showing, const struct mw_report *report, co
         mw_card_line(stdout, "rescanned", rescanned);
         return mw_card_print(stdout, report, showing->parts, error);
     }
-    char *text = mw_report_to_json(report, MW_JSON_LINE, error);
+    char *text = mw_json_show(mw_report_to_json(report, MW_JSON_LINE, error));
     if (!text)
         return error->code;
     int written = puts(text);

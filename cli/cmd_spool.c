@@ -7,9 +7,11 @@
 #include <time.h>
 
 #include "cli/configured.h"
+#include "cli/print.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "core/json_out.h"
 #include "store/record.h"
 #include "store/spool.h"
 #include "store/store.h"
@@ -66,7 +68,8 @@ static const char *first_address(const struct mw_addresses *list)
     return list->count > 0 ? list->items[0].address : NULL;
 }
 
-static int list_json(const struct mw_spool_entry *entry, const struct mw_report *report)
+static int list_json(const struct mw_spool_entry *entry, const struct mw_report *report,
+                     struct mw_error *error)
 {
     char when[MW_WHEN_SIZE];
     mw_when_utc(entry->written * 1000, when);
@@ -75,11 +78,7 @@ static int list_json(const struct mw_spool_entry *entry, const struct mw_report 
                   "queue_id", report->queue_id, "from", first_address(&report->from), "subject",
                   report->subject, "verdict", mw_verdict_name(report->verdict), "attachments",
                   (json_int_t)report->attachments.count, "bytes", (json_int_t)entry->record.size);
-    char *text = json_dumps(line, JSON_COMPACT);
-    puts(text ? text : "null");
-    free(text);
-    json_decref(line);
-    return 0;
+    return mw_json_line(stdout, line, error);
 }
 
 static int list_row(struct spool *spool, const struct mw_spool_entry *entry,
@@ -104,7 +103,7 @@ static int list_row(struct spool *spool, const struct mw_spool_entry *entry,
 
 static int show(const struct mw_report *report, struct mw_error *error)
 {
-    char *json = mw_report_to_json(report, MW_JSON_PRETTY, error);
+    char *json = mw_json_show(mw_report_to_json(report, MW_JSON_PRETTY, error));
     if (!json)
         return error->code;
     puts(json);
@@ -131,7 +130,7 @@ static int take(struct spool *spool, const struct mw_spool_entry *entry, struct 
     if (wanted && spool->id)
         result = show(report, error);
     else if (wanted && spool->json)
-        result = list_json(entry, report);
+        result = list_json(entry, report, error);
     else if (wanted)
         result = list_row(spool, entry, report, error);
     mw_report_free(report);

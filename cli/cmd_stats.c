@@ -11,6 +11,7 @@
 #include "cli/card.h"
 #include "cli/configured.h"
 #include "cli/control.h"
+#include "cli/print.h"
 #include "cli/reach.h"
 #include "cli/tally.h"
 #include "cli/terminal.h"

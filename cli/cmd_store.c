@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/configured.h"
+#include "cli/print.h"
 #include "cli/when.h"
 #include "core/id.h"
 #include "store/check.h"
@@ -85,10 +86,7 @@ static void print_json(const struct mw_check *check)
         "orphans", (json_int_t)check->orphans, "timeless", (json_int_t)check->timeless,
         "unreadable", (json_int_t)check->unreadable, "without_bytes", (json_int_t)check->dataless,
         "mended", (json_int_t)check->mended);
-    char *text = json_dumps(line, JSON_COMPACT);
-    puts(text ? text : "null");
-    free(text);
-    json_decref(line);
+    mw_json_line(stdout, line, NULL);
 }
 
 static void print_text(const struct mw_check *check)

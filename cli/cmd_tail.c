@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/print.h"
 #include "cli/reach.h"
 #include "cli/table.h"
 #include "cli/when.h"

@@ -25,8 +25,13 @@ extern const struct mw_command mw_command_attachment, mw_command_bloom, mw_comma
     mw_command_search, mw_command_seen, mw_command_show, mw_command_spool, mw_command_stats,
     mw_command_status, mw_command_store, mw_command_tail;
 
-/* Prints "mailwitness NAME: ..." to stderr; returns MW_EXIT_ERROR. */
+/* Prints "mailwitness NAME: ..." on one line to stderr, safe to show whatever is in it;
+ * returns MW_EXIT_ERROR. */
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same with "warning: " before the text. */
+void mw_command_warn(const struct mw_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* options.c: tells what is wrong with the option getopt_long stopped at, with the

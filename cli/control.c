@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/terminal.h"
+
 static int connect_to(const char *path, struct mw_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -57,7 +59,8 @@ static void print_facts(const char *prefix, const json_t *object)
         } else if (strcmp(name, "ok") != 0) {
             char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
             bool string = json_is_string(value);
-            printf("%-26s %s\n", name, string ? json_string_value(value) : text ? text : "");
+            printf("%-26s ", name);
+            mw_terminal_text(stdout, string ? json_string_value(value) : text ? text : "-", "");
             free(text);
         }
     }

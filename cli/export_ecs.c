@@ -257,12 +257,7 @@ json_t *mw_ecs_of(const struct mw_report *report)
 
 static int print_report(void *state, const struct mw_report *report, struct mw_error *error)
 {
-    json_t *document = mw_ecs_of(report);
-    int result = json_dumpf(document, state, JSON_COMPACT);
-    json_decref(document);
-    if (result != 0 || fputc('\n', state) == EOF)
-        return mw_fail_errno(error, "cannot write the output");
-    return 0;
+    return mw_json_line(state, mw_ecs_of(report), error);
 }
 
 static int print_end(void *state, struct mw_error *error)

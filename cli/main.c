@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "config.h"
+#include "core/utf8.h"
 
 #ifdef WITH_YARA
 static const char built_with_yara[] = ", YARA";
@@ -29,15 +31,34 @@ static const struct mw_command *const commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+/* "mailwitness NAME: " and the text, which may hold what came from mail. */
+static void tell(const struct mw_command *command, const char *kind, const char *format,
+                 va_list arguments)
+{
+    char *text = NULL;
+    struct mw_arena *arena = mw_arena_new();
+    if (vasprintf(&text, format, arguments) >= 0)
+        fprintf(stderr, "mailwitness%s%s: %s%s\n", command ? " " : "", command ? command->name : "",
+                kind, mw_utf8_show_line(arena, mw_bytes_of(text)));
+    free(text);
+    mw_arena_free(arena);
+}
+
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
 {
     va_list arguments;
-    fprintf(stderr, "mailwitness%s%s: ", command ? " " : "", command ? command->name : "");
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    tell(command, "", format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
     return MW_EXIT_ERROR;
+}
+
+void mw_command_warn(const struct mw_command *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    tell(command, "warning: ", format, arguments);
+    va_end(arguments);
 }
 
 static const struct mw_command *find(const char *name)

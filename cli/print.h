@@ -4,6 +4,7 @@
 #ifndef MW_CLI_PRINT_H
 #define MW_CLI_PRINT_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "core/error.h"
@@ -31,5 +32,9 @@ struct mw_printer mw_printer_csv(FILE *out);
 
 /* Elastic Common Schema, one document a line, as export_ecs.h tells. */
 struct mw_printer mw_printer_ecs(FILE *out);
+
+/* Prints a JSON object in one line and gives it up; what would not show is escaped.
+ * MW_ERR_SYSTEM when it cannot be written. */
+int mw_json_line(FILE *out, json_t *object, struct mw_error *error);
 
 #endif

@@ -2,16 +2,26 @@
 #include <stdlib.h>
 
 #include "cli/print.h"
+#include "core/json_out.h"
 
 struct json_output {
     FILE *out;
     enum mw_json_form form;
 };
 
+int mw_json_line(FILE *out, json_t *object, struct mw_error *error)
+{
+    char *text = mw_json_show(json_dumps(object, JSON_COMPACT));
+    json_decref(object);
+    bool written = fprintf(out, "%s\n", text ? text : "null") > 0;
+    free(text);
+    return written ? 0 : mw_fail_errno(error, "cannot write the output");
+}
+
 static int print_report(void *state, const struct mw_report *report, struct mw_error *error)
 {
     const struct json_output *json = state;
-    char *text = mw_report_to_json(report, json->form, error);
+    char *text = mw_json_show(mw_report_to_json(report, json->form, error));
     if (!text)
         return error->code;
     int written = fprintf(json->out, "%s\n", text);

@@ -149,12 +149,3 @@ json_t *mw_facts_to_json(const struct mw_facts *facts, const char *numbers)
     }
     return object;
 }
-
-int mw_json_line(FILE *out, json_t *object, struct mw_error *error)
-{
-    int result = json_dumpf(object, out, JSON_COMPACT);
-    json_decref(object);
-    if (result != 0 || fputc('\n', out) == EOF)
-        return mw_fail_errno(error, "cannot write the output");
-    return 0;
-}

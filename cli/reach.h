@@ -59,7 +59,4 @@ struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const 
 /* Facts as a JSON object of texts; those named in numbers (blanks around) as numbers. */
 json_t *mw_facts_to_json(const struct mw_facts *facts, const char *numbers);
 
-/* Prints a JSON object in one line and gives it up. MW_ERR_SYSTEM when it cannot be written. */
-int mw_json_line(FILE *out, json_t *object, struct mw_error *error);
-
 #endif

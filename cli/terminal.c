@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "core/utf8.h"
+
 int mw_terminal_columns(FILE *out)
 {
     struct winsize size;
@@ -22,10 +24,11 @@ bool mw_terminal_colour(FILE *out)
     return isatty(fileno(out)) && !(no_colour && *no_colour);
 }
 
-/* One character of text, which is not at its end. */
+/* One character of text, which is not at its end, and what is written for it. */
 struct character {
     size_t length;
-    int columns; /* -1: does not print */
+    int columns;
+    char shown[MW_HIDDEN_TEXT]; /* in its place; "": itself */
 };
 
 static struct character next_character(const char *text, const char *end, mbstate_t *state)
@@ -34,17 +37,22 @@ static struct character next_character(const char *text, const char *end, mbstat
     size_t length = mbrtowc(&wide, text, (size_t)(end - text), state);
     if (length == (size_t)-1 || length == (size_t)-2 || length == 0) {
         memset(state, 0, sizeof *state);
-        return (struct character){1, -1};
+        return (struct character){1, 1, "?"};
     }
-    return (struct character){length, wcwidth(wide)};
+    struct character character = {length, wcwidth(wide), ""};
+    if (mw_utf8_is_hidden((uint32_t)wide))
+        character.columns = (int)mw_utf8_hidden_text((uint32_t)wide, character.shown);
+    else if (character.columns < 0)
+        character = (struct character){length, 1, "?"};
+    return character;
 }
 
-static void put_character(FILE *out, const char *text, struct character character)
+static void put_character(FILE *out, const char *text, const struct character *character)
 {
-    if (character.columns < 0)
-        fputc('?', out);
+    if (character->shown[0])
+        fputs(character->shown, out);
     else
-        fwrite(text, 1, character.length, out);
+        fwrite(text, 1, character->length, out);
 }
 
 static int columns_of(const char *text)
@@ -53,7 +61,7 @@ static int columns_of(const char *text)
     int columns = 0;
     for (const char *end = text + strlen(text); text < end;) {
         struct character one = next_character(text, end, &state);
-        columns += one.columns < 0 ? 1 : one.columns;
+        columns += one.columns;
         text += one.length;
     }
     return columns;
@@ -67,14 +75,13 @@ void mw_terminal_cell(FILE *out, const char *text, int width, enum mw_cell form)
         used = fprintf(out, "%*s", room - all, "");
     for (const char *end = text + strlen(text); text < end;) {
         struct character one = next_character(text, end, &state);
-        int need = one.columns < 0 ? 1 : one.columns;
-        if (used + need > room || (used + need == room && all > room)) {
+        if (used + one.columns > room || (used + one.columns == room && all > room)) {
             fputs(MB_CUR_MAX > 1 ? "\xE2\x80\xA6" : ".", out);
             used++;
             break;
         }
-        put_character(out, text, one);
-        used += need;
+        put_character(out, text, &one);
+        used += one.columns;
         text += one.length;
     }
     if (used < room)
@@ -97,7 +104,7 @@ void mw_terminal_text(FILE *out, const char *text, const char *indent)
         if (text[0] == '\n' || text[0] == '\t')
             fputc(text[0], out);
         else
-            put_character(out, text, one);
+            put_character(out, text, &one);
         text += one.length;
     }
     if (!fresh)

@@ -22,7 +22,8 @@ enum mw_cell {
     MW_CELL_WHOLE  /* never cut; filled up behind it */
 };
 
-/* Prints text (UTF-8) in width columns. What does not print is shown as "?". */
+/* Prints text (UTF-8) in width columns. What does not print is shown as "?", and what would not
+ * show is spelled out ("<U+202E>"). */
 void mw_terminal_cell(FILE *out, const char *text, int width, enum mw_cell form);
 
 /* Prints text of several lines, each behind indent; all that a terminal might obey

@@ -108,3 +108,40 @@ void mw_json_out_finish(struct mw_json_out *out)
 {
     *reserve(out, 1) = '\0';
 }
+
+/* A character as one or two escapes of UTF-16 (RFC 8259 section 7). */
+static void append_hidden(struct mw_json_out *out, uint32_t code)
+{
+    char text[32];
+    unsigned high = 0xD800U | (code - 0x10000) >> 10, low = 0xDC00U | (code & 0x3FFU);
+    if (code < 0x10000)
+        snprintf(text, sizeof text, "\\u%04x", code);
+    else
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", high, low);
+    mw_json_out_raw(out, text);
+}
+
+char *mw_json_show(char *json)
+{
+    struct mw_bytes bytes = mw_bytes_of(json);
+    struct mw_json_out out = {0};
+    size_t done = 0;
+    for (size_t at = 0; at < bytes.size;) {
+        uint32_t code;
+        size_t length = bytes.data[at] < 0x80
+                            ? 1
+                            : mw_utf8_character(mw_bytes_slice(bytes, at, bytes.size), &code);
+        if (length > 1 && mw_utf8_is_hidden(code)) {
+            append(&out, bytes.data + done, at - done);
+            append_hidden(&out, code);
+            done = at + length;
+        }
+        at += length > 0 ? length : 1;
+    }
+    if (done == 0)
+        return json;
+    append(&out, bytes.data + done, bytes.size - done);
+    mw_json_out_finish(&out);
+    free(json);
+    return out.text;
+}

@@ -16,6 +16,13 @@ struct mw_json_out {
     bool wrong; /* a string was not valid UTF-8: the text is of no use */
 };
 
+/*
+ * JSON text (from malloc, which it takes; NULL stays NULL) as people may see it: characters
+ * that do not show (mw_utf8_is_hidden) are written as \\u escapes, which mean the same. The
+ * caller frees what it returns.
+ */
+char *mw_json_show(char *json);
+
 /* A string in quotes, escaped (RFC 8259 section 7) no more than it must be. */
 void mw_json_out_string(struct mw_json_out *out, const char *text);
 

@@ -145,7 +145,7 @@ void mw_log_write(struct mw_log *log, enum mw_log_level level, const char *queue
     struct mw_arena *arena = mw_arena_new();
     struct mw_bytes bytes = mw_bytes_of(text);
     bytes.size = mw_utf8_cut(bytes, sizeof text - 4);
-    const char *id = queue_id ? mw_utf8_clean_line(arena, mw_bytes_of(queue_id), NULL) : NULL;
-    write_line(log, arena, level, id, mw_utf8_clean_line(arena, bytes, NULL));
+    const char *id = queue_id ? mw_utf8_show_line(arena, mw_bytes_of(queue_id)) : NULL;
+    write_line(log, arena, level, id, mw_utf8_show_line(arena, bytes));
     mw_arena_free(arena);
 }

@@ -2,6 +2,7 @@
 #include "core/utf8.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char replacement[] = "\xEF\xBF\xBD";
@@ -185,6 +186,34 @@ char *mw_utf8_clean(struct mw_arena *arena, struct mw_bytes bytes, size_t *repla
 char *mw_utf8_clean_line(struct mw_arena *arena, struct mw_bytes bytes, size_t *replaced)
 {
     return clean(arena, bytes, refuse_control, replaced);
+}
+
+size_t mw_utf8_hidden_text(uint32_t code, char out[MW_HIDDEN_TEXT])
+{
+    return (size_t)snprintf(out, MW_HIDDEN_TEXT, "<U+%04X>", code & 0x1FFFFFU);
+}
+
+char *mw_utf8_show_line(struct mw_arena *arena, struct mw_bytes bytes)
+{
+    char *line = mw_utf8_clean_line(arena, bytes, NULL);
+    struct mw_bytes text = mw_bytes_of(line);
+    if (mw_bytes_is_ascii(text))
+        return line;
+    /* The shortest that is hidden has two bytes. */
+    char *shown = mw_arena_alloc_raw(arena, text.size / 2 * MW_HIDDEN_TEXT + 2), *out = shown;
+    for (size_t at = 0; at < text.size;) {
+        uint32_t code = 0;
+        size_t length = mw_utf8_character(mw_bytes_slice(text, at, text.size), &code);
+        if (mw_utf8_is_hidden(code)) {
+            out += mw_utf8_hidden_text(code, out);
+        } else {
+            memcpy(out, text.data + at, length);
+            out += length;
+        }
+        at += length;
+    }
+    *out = '\0';
+    return shown;
 }
 
 /* Drops leading dots and white space around. */

@@ -27,6 +27,10 @@ size_t mw_utf8_character(struct mw_bytes bytes, uint32_t *code);
  */
 bool mw_utf8_is_hidden(uint32_t code);
 
+/* How a hidden character is shown to people: "<U+202E>", with a NUL; returns its length. */
+enum { MW_HIDDEN_TEXT = 12 };
+size_t mw_utf8_hidden_text(uint32_t code, char out[MW_HIDDEN_TEXT]);
+
 /* Largest length <= limit at which bytes can be cut between characters. */
 size_t mw_utf8_cut(struct mw_bytes bytes, size_t limit);
 
@@ -43,6 +47,10 @@ char *mw_utf8_clean(struct mw_arena *arena, struct mw_bytes bytes, size_t *repla
  * counted; tab stays.
  */
 char *mw_utf8_clean_line(struct mw_arena *arena, struct mw_bytes bytes, size_t *replaced);
+
+/* As mw_utf8_clean_line, and hidden characters are shown as mw_utf8_hidden_text has them:
+ * what every line for people goes through, be it of a log, a header or a reply. */
+char *mw_utf8_show_line(struct mw_arena *arena, struct mw_bytes bytes);
 
 /*
  * A file name that is safe to show and to write: text as mw_utf8_clean_line,

@@ -122,7 +122,7 @@ static char *tidy(struct mw_arena *arena, const char *text, size_t limit, bool k
     bool cut = bytes.size > limit;
     if (cut)
         bytes.size = mw_utf8_cut(bytes, limit);
-    char *clean = mw_utf8_clean_line(arena, bytes, NULL);
+    char *clean = mw_utf8_show_line(arena, bytes);
     /* Marks for what was not clean are longer than it. */
     cut = cut || strlen(clean) > limit;
     if (strlen(clean) > limit)

@@ -16,7 +16,8 @@
  * name takes up column characters of the first line. Words that are not plain ASCII
  * become RFC 2047 encoded words; blanks become single ones; longer than limit bytes is
  * cut with "..." at the end. In arena. Decoding the value gives the text back, less
- * what was cut and with U+FFFD for control characters and for what is not UTF-8.
+ * what was cut, with U+FFFD for control characters and for what is not UTF-8, and with
+ * characters that do not show spelled out (mw_utf8_show_line).
  */
 const char *mw_header_text(struct mw_arena *arena, const char *text, size_t column, size_t limit);
 

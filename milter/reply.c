@@ -331,7 +331,7 @@ static const char *safe_line(struct mw_arena *arena, struct mw_bytes text, bool 
 {
     if (text.size > LINE_MAX_SIZE)
         text.size = mw_utf8_cut(text, LINE_MAX_SIZE);
-    char *line = mw_utf8_clean_line(arena, text, NULL), *to = line;
+    char *line = mw_utf8_show_line(arena, text), *to = line;
     /* Marks for what was not clean are longer than it. */
     if (strlen(line) > LINE_MAX_SIZE)
         line[mw_utf8_cut(mw_bytes_of(line), LINE_MAX_SIZE)] = '\0';

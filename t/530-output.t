@@ -72,15 +72,28 @@ is($ecs[0]{email}{origination_timestamp}, '2026-11-24T14:30:20+01:00', 'the date
 like($ecs[0]{'@timestamp'}, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'the time of receipt is UTC');
 is_deeply($ecs[0]{mailwitness}{urls}, ['http://evil.example/path'], 'what ECS has no field for is under mailwitness');
 
+{
+    my $turned = message('turned.eml', "From: \xe2\x80\xaea\@example.com\nSubject: a\xe2\x80\xae\xe2\x80\x8bb\n"
+        . "Content-Type: application/pdf; name=\"x\xe2\x80\xaey.pdf\"\n\nx\n");
+    for my $form ('--text', '--summary', '--json', '--jsonl', '--ecs') {
+        my $shown = qx($mailwitness scan $form $turned 2>&1);
+        ok(length $shown && $shown !~ /\xe2\x80\xae|\xe2\x80\x8b/, "$form turns nothing around and hides nothing");
+    }
+    is(decode_json(scalar qx($mailwitness scan --jsonl $turned))->{subject}, "a\x{202e}\x{200b}b", '... and JSON still means it');
+    like(scalar qx($mailwitness scan --text $turned), qr/^  Subject +a<U[+]202E><U[+]200B>b$/m, '... while text spells it out');
+    my $missing = "$dir/gone\xe2\x80\xae\e[31m";
+    like(scalar qx($mailwitness scan '$missing' 2>&1), qr/gone<U[+]202E>\xef\xbf\xbd\[31m/, 'so do errors');
+}
+
 # In Turkish I is not the capital of i, and strcasecmp(3) knows.
 SKIP: {
     mkdir "$dir/locale";
     system("localedef -i tr_TR -f UTF-8 '$dir/locale/tr_TR.UTF-8' >'$dir/localedef' 2>&1");
     skip 'no Turkish locale can be made here', 1 if !-d "$dir/locale/tr_TR.UTF-8";
     local @ENV{qw(LOCPATH LC_ALL)} = ("$dir/locale", 'tr_TR.UTF-8');
-    my $shouted = message('tr.eml', "FROM: a\@example.com\nMIME-VERSION: 1.0\nCONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=b\n\n"
-        . "--b\nCONTENT-DISPOSITION: ATTACHMENT; FILENAME=\"INVOICE.PDF.PIF\"\n\nx\n--b--\n");
-    my $report = decode_json(scalar qx($mailwitness scan --jsonl $shouted));
-    is($report->{attachments}[0]{findings}[0]{name}, 'type.double_extension', 'letters are the same whatever the language of the terminal');
+    my $low = message('tr.eml', "from: a\@example.com\nmessage-id: <one\@example.com>\nin-reply-to: <two\@example.com>\n\nx\n");
+    my $report = decode_json(scalar qx($mailwitness scan --jsonl $low));
+    is_deeply([@{$report}{qw(message_id in_reply_to)}], ['one@example.com', ['two@example.com']],
+        'letters are the same whatever the language of the terminal');
 }
 done_testing();

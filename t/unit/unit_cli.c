@@ -243,6 +243,16 @@ static void test_terminal(void)
         {{"\xE6\x97\xA5\xE6\x9C\xAC", 3, MW_CELL_LEFT},
          "\xE6\x97\xA5\xE2\x80\xA6",
          "and are cut between characters"},
+        {{"a\xE2\x80\xAE"
+          "b",
+          12, MW_CELL_LEFT},
+         "a<U+202E>b  ",
+         "what would not show is spelled out"},
+        {{"a\xE2\x80\xAE"
+          "b",
+          9, MW_CELL_LEFT},
+         "a\xE2\x80\xA6       ",
+         "and is cut as a whole"},
         {{"a\033[31m", 8, MW_CELL_LEFT}, "a?[31m  ", "escapes do not reach the terminal"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

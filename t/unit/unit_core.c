@@ -8,6 +8,7 @@
 
 #include "core/ascii.h"
 #include "core/id.h"
+#include "core/json_out.h"
 #include "core/log.h"
 #include "core/memfile.h"
 #include "core/name.h"
@@ -101,6 +102,47 @@ static void test_ascii(void)
     tap_ok(mw_hex_value('a') == 10 && mw_hex_value('F') == 15 && mw_hex_value('g') == -1 &&
                mw_hex_value('\0') == -1 && mw_hex_value('/') == -1 && mw_hex_value(':') == -1,
            "a digit has a value, and what is none has not");
+}
+
+static void test_hidden(void)
+{
+    struct mw_arena *arena = mw_arena_new();
+    static const char *const hidden[] = {
+        "\xD8\x9C",     "\xE2\x80\x8B", "\xE2\x80\x8D",     "\xE2\x80\x8E", "\xE2\x80\x8F",
+        "\xE2\x80\xAA", "\xE2\x80\xAE", "\xE2\x81\xA0",     "\xE2\x81\xA6", "\xE2\x81\xA9",
+        "\xEF\xBB\xBF", "\xC2\xAD",     "\xF3\xA0\x80\xA1", "\xE1\xA0\x8E", "\xE3\x85\xA4"};
+    static const char *const plain[] = {"a",
+                                        "\xC3\xA4",
+                                        "\xE2\x80\x90",
+                                        "\xE2\x80\xA6",
+                                        "\xEF\xB8\x8F",
+                                        "\xF0\x9F\x98\x80",
+                                        "\xE3\x81\x82"};
+    uint32_t code;
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct mw_bytes bytes = mw_bytes_of(hidden[i]);
+        size_t length = mw_utf8_character(bytes, &code);
+        const char *wanted = mw_arena_printf(arena, "a<U+%04X>b", code);
+        tap_ok(length == bytes.size && mw_utf8_is_hidden(code), "U+%04X does not show", code);
+        tap_is(mw_utf8_show_line(arena, mw_bytes_of(mw_arena_printf(arena, "a%sb", hidden[i]))),
+               wanted, "... and is spelled out for people");
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        tap_ok(mw_utf8_character(mw_bytes_of(plain[i]), &code) == strlen(plain[i]) &&
+                   !mw_utf8_is_hidden(code),
+               "U+%04X shows", code);
+    char *many = mw_arena_alloc(arena, 3 * 1000 + 1);
+    for (size_t i = 0; i < 1000; i++)
+        memcpy(many + 2 * i, "\xC2\xAD", 2);
+    tap_ok(strlen(mw_utf8_show_line(arena, mw_bytes_of(many))) == 1000 * strlen("<U+00AD>"),
+           "however many there are");
+    char *json = mw_json_show(strdup("{\"a\":\"\xE2\x80\xAE\xF3\xA0\x80\xA1\xC3\xA4\"}"));
+    tap_is(json, "{\"a\":\"\\u202e\\udb40\\udc21\xC3\xA4\"}", "JSON for people has escapes");
+    free(json);
+    json = strdup("{\"a\":\"\xC3\xA4\"}");
+    tap_ok(mw_json_show(json) == json && mw_json_show(NULL) == NULL, "... where there is need");
+    free(json);
+    mw_arena_free(arena);
 }
 
 static void test_names(void)
@@ -313,6 +355,12 @@ static void test_log(void)
            "test: warning: 4F1: hello\xEF\xBF\xBD"
            "forged: line\n",
            "a log line names program, level and queue id, and cannot be broken");
+    logged(MW_LOG_TEXT, "4F1\xE2\x80\xAE",
+           "exe\xE2\x80\xAE"
+           "fdp\xE2\x80\x8B.",
+           out, sizeof out);
+    tap_is(out, "test: warning: 4F1<U+202E>: exe<U+202E>fdp<U+200B>.\n",
+           "nothing turns a log line around or hides in it");
     logged(MW_LOG_JSON, NULL, "say \"hi\"", out, sizeof out);
     tap_ok(strstr(out, "\"message\":\"say \\\"hi\\\"\"") && !strstr(out, "queue_id"),
            "a log line can be JSON");
@@ -327,6 +375,7 @@ int main(void)
     test_utf8();
     test_memfiles();
     test_ascii();
+    test_hidden();
     test_names();
     test_verdicts();
     test_changing_memfiles();

@@ -71,9 +71,8 @@ static const struct {
     {"\xe2\x80\xa8line separator", NULL, "\xef\xbf\xbdline separator"},
     {"\xe2\x80\xae"
      "exe.pdf",
-     NULL,
-     "\xe2\x80\xae"
-     "exe.pdf"},
+     "<U+202E>exe.pdf", "<U+202E>exe.pdf"},
+    {"caf\xc3\xa9\xe2\x80\x8b", NULL, "caf\xc3\xa9<U+200B>"},
     {"\xf0\x9f\x98\x80 smile", NULL, "\xf0\x9f\x98\x80 smile"},
 };
 
