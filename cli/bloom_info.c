@@ -99,10 +99,12 @@ static int verify_counts(const char *path, const struct mw_filter_info *info,
                    path, (unsigned long long)info->values, (unsigned long long)info->estimated);
 }
 
-static int verify_sums(const char *path, struct mw_filter *filter, struct mw_error *error)
+static int verify_sums(const char *path, struct mw_filter *filter, bool *summed,
+                       struct mw_error *error)
 {
     struct mw_filter_sums sums;
     mw_filter_verify(filter, &sums);
+    *summed = sums.there;
     if (sums.damaged == 0)
         return 0;
     return mw_fail(error, MW_ERR_FORMAT,
@@ -113,7 +115,7 @@ static int verify_sums(const char *path, struct mw_filter *filter, struct mw_err
                    (unsigned long long)sums.where);
 }
 
-int mw_bloom_info_verify(const char *path, struct mw_error *error)
+int mw_bloom_info_verify(const char *path, bool *summed, struct mw_error *error)
 {
     struct mw_filter_info info = {0};
     struct mw_filter *filter = mw_filter_open(path, MW_FILTER_READ, 0, error);
@@ -124,7 +126,7 @@ int mw_bloom_info_verify(const char *path, struct mw_error *error)
                                         "%s: one copy of the header is damaged; the next opening "
                                         "for writing mends it",
                                         path)
-                              : verify_sums(path, filter, error);
+                              : verify_sums(path, filter, summed, error);
     if (result == 0)
         result = verify_counts(path, &info, error);
     mw_filter_close(filter);

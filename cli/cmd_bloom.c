@@ -307,11 +307,17 @@ static int info_one(struct bloom *bloom, const char *path)
 static int verify_one(struct bloom *bloom, const char *path)
 {
     struct mw_error error = {0};
-    int result = mw_bloom_info_verify(path, &error);
-    if (result != 0 && result != MW_ERR_FORMAT)
+    bool summed = true;
+    int result = mw_bloom_info_verify(path, &summed, &error);
+    if (result == MW_ERR_FORMAT) {
+        puts(error.text);
+        return MW_EXIT_FOUND;
+    }
+    if (result != 0)
         return fail(bloom, &error);
-    printf(result == 0 ? "%s: sound\n" : "%s\n", result == 0 ? path : error.text);
-    return result == 0 ? MW_EXIT_OK : MW_EXIT_FOUND;
+    printf("%s: sound%s\n", path,
+           summed ? "" : ", but without checksums: it gets them when it is next written to");
+    return MW_EXIT_OK;
 }
 
 /* All of them, whatever becomes of one; the worst status. */

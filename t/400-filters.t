@@ -159,6 +159,23 @@ ok($status == 2 && $text =~ /name lists or mail to make it from, or say --store/
 ok($status == 2 && $text =~ /capacity must be from 1 to/, 'a capacity beyond all bounds is an error');
 ($text, $status) = run(q{}, qw(bloom rebuild), "$dir/s.filter", $list, "$dir/absent");
 ok($status == 2 && !-e "$dir/s.filter", 'nothing that lacks a list is left behind');
+# A file that a program of before wrote.
+{
+    my $old = "$dir/old.filter";
+    open my $in, '<:raw', "$ENV{top_srcdir}/t/fixtures/filters/version-1.filter" or die $!;
+    write_file($old, do { local $/; <$in> });
+    my @senders = map {"sender$_\@example.com"} 1 .. 60;
+    ($text, $status) = run(q{}, qw(bloom verify), $old);
+    ok($status == 0 && $text =~ /: sound, but without checksums: it gets them when it is next written to$/, 'a file of version 1 is sound, though without checksums');
+    ($text, $status) = run(q{}, 'seen', '--filter', $old, @senders);
+    is($status, 0, '... it is read as it is') or diag($text);
+    ($text, $status) = run("another\@example.com\n", qw(bloom add), $old);
+    is($text, "1 values added, 0 were there already\n", '... and takes values');
+    ($text, $status) = run(q{}, qw(bloom verify), $old);
+    ok($status == 0 && $text =~ /: sound$/, '... it has checksums then');
+    ($text, $status) = run(q{}, 'seen', '--filter', $old, @senders, 'another@example.com');
+    is($status, 0, '... and knows what it knew, and more') or diag($text);
+}
 SKIP: {
     open my $full, '>', '/dev/full' or skip 'no /dev/full here', 1;
     close $full;
