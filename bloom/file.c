@@ -347,6 +347,10 @@ static void *run_flusher(void *argument)
     struct mw_filter *filter = argument;
     pthread_mutex_lock(&filter->sync_lock);
     while (!filter->ending) {
+        if (filter->sync_ms <= 0) { /* who adds flushes; until that changes */
+            pthread_cond_wait(&filter->end, &filter->sync_lock);
+            continue;
+        }
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += filter->sync_ms / 1000;
@@ -423,7 +427,7 @@ static int start(struct mw_filter *filter, struct mw_error *error)
         return error->code;
     if (start_sums(filter, error) != 0)
         return error->code;
-    if (filter->sync_ms > 0) {
+    if (filter->sync_ms != MW_FILTER_SYNC_NEVER) {
         filter->has_flusher = pthread_create(&filter->flusher, NULL, run_flusher, filter) == 0;
         if (!filter->has_flusher)
             return mw_fail_errno(error, "cannot start a thread to flush %s", filter->path);
@@ -474,6 +478,14 @@ struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access,
         return filter;
     mw_filter_close(filter);
     return NULL;
+}
+
+void mw_filter_set_sync(struct mw_filter *filter, int sync_ms)
+{
+    pthread_mutex_lock(&filter->sync_lock);
+    filter->sync_ms = sync_ms;
+    pthread_cond_signal(&filter->end);
+    pthread_mutex_unlock(&filter->sync_lock);
 }
 
 void mw_filter_close(struct mw_filter *filter)

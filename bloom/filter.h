@@ -33,6 +33,10 @@ int mw_filter_create(const char *path, uint64_t capacity, double fp_rate, struct
 struct mw_filter *mw_filter_open(const char *path, enum mw_filter_access access, int sync_ms,
                                  struct mw_error *error);
 
+/* From now on it is flushed so. Both ways, the one it was opened with and this, are not
+ * MW_FILTER_SYNC_NEVER; nobody adds or asks meanwhile. */
+void mw_filter_set_sync(struct mw_filter *filter, int sync_ms);
+
 /* Flushes and closes. NULL allowed. */
 void mw_filter_close(struct mw_filter *filter);
 

@@ -4,17 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bloom/recent.h"
 #include "bloom/source.h"
 #include "core/learn.h"
 #include "core/suggest.h"
 
+/* A file has one writer, so one that stays is shared by those that go and those that come. */
+struct shared {
+    struct mw_filter *filter;
+    unsigned users;
+};
+
 struct tracked {
     struct mw_tracked_settings settings;
     struct mw_source source;
-    struct mw_filter *filter;
+    int sync_ms;
+    struct shared *shared;
+    struct mw_filter *filter; /* its filter */
     struct mw_recent *recent; /* NULL: what was learned is known at once */
+    bool made, made_recent;   /* there was no such file */
 };
 
 struct mw_tracked {
@@ -71,42 +81,87 @@ static int check_apart(const struct mw_tracked *tracked, const struct tracked *o
     return 0;
 }
 
-static int open_file(struct tracked *one, int sync_ms, struct mw_error *error)
+static struct shared *find_shared(const struct mw_tracked *before, const char *file)
+{
+    for (size_t i = 0; before && i < before->count; i++)
+        if (before->items[i].shared && strcmp(before->items[i].settings.file, file) == 0)
+            return before->items[i].shared;
+    return NULL;
+}
+
+static struct shared *open_shared(struct tracked *one, struct mw_error *error)
+{
+    const struct mw_tracked_settings *settings = &one->settings;
+    struct mw_filter *filter = mw_filter_open(settings->file, MW_FILTER_WRITE, one->sync_ms, error);
+    if (!filter && error->code == MW_ERR_MISSING &&
+        mw_filter_create(settings->file, settings->capacity, settings->fp_rate, error) == 0) {
+        one->made = true;
+        filter = mw_filter_open(settings->file, MW_FILTER_WRITE, one->sync_ms, error);
+    }
+    if (!filter)
+        return NULL;
+    struct shared *shared = calloc(1, sizeof *shared);
+    if (!shared)
+        abort();
+    shared->filter = filter;
+    return shared;
+}
+
+static int open_file(struct tracked *one, const struct mw_tracked *before, struct mw_error *error)
 {
     const struct mw_tracked_settings *settings = &one->settings;
     struct mw_error why = {0};
-    one->filter = mw_filter_open(settings->file, MW_FILTER_WRITE, sync_ms, &why);
-    if (!one->filter && why.code == MW_ERR_MISSING &&
-        mw_filter_create(settings->file, settings->capacity, settings->fp_rate, &why) == 0)
-        one->filter = mw_filter_open(settings->file, MW_FILTER_WRITE, sync_ms, &why);
+    one->shared = find_shared(before, settings->file);
+    if (!one->shared)
+        one->shared = open_shared(one, &why);
+    if (one->shared) {
+        one->shared->users++;
+        one->filter = one->shared->filter;
+    }
     if (one->filter &&
         mw_filter_check(one->filter, settings->capacity, settings->fp_rate, &why) == 0)
         return 0;
     return mw_fail(error, why.code, "filter '%s': %s", settings->name, why.text);
 }
 
-static int open_one(const struct mw_tracked *tracked, struct tracked *one, struct mw_error *error)
+/* Beside the one of the filters before, if that is still open: no message is at both. */
+static int open_recent(struct tracked *one, struct mw_error *error)
 {
     struct mw_error why = {0};
-    int sync_ms = 0;
-    if (check_apart(tracked, one, error) != 0)
-        return error->code;
-    if (mw_source_find(&one->source, one->settings.source, &why) != 0)
-        return mw_fail(error, why.code, "filter '%s': source %s", one->settings.name, why.text);
-    if (mw_tracked_sync(one->settings.sync, &sync_ms, &why) != 0)
-        return mw_fail(error, why.code, "filter '%s': sync %s", one->settings.name, why.text);
-    if (open_file(one, sync_ms, error) != 0)
-        return error->code;
-    if (one->settings.new_for_s == 0)
-        return 0;
+    struct mw_arena *arena = mw_arena_new();
+    bool there = access(mw_recent_path(arena, one->settings.file), F_OK) == 0;
+    mw_arena_free(arena);
     one->recent =
         mw_recent_open(one->settings.file, MW_FILTER_WRITE, one->settings.new_for_s, &why);
+    one->made_recent = one->recent && !there;
     return one->recent ? 0
                        : mw_fail(error, why.code, "filter '%s': %s", one->settings.name, why.text);
 }
 
+static int open_one(const struct mw_tracked *tracked, struct tracked *one,
+                    const struct mw_tracked *before, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    if (check_apart(tracked, one, error) != 0)
+        return error->code;
+    if (mw_source_find(&one->source, one->settings.source, &why) != 0)
+        return mw_fail(error, why.code, "filter '%s': source %s", one->settings.name, why.text);
+    if (mw_tracked_sync(one->settings.sync, &one->sync_ms, &why) != 0)
+        return mw_fail(error, why.code, "filter '%s': sync %s", one->settings.name, why.text);
+    if (open_file(one, before, error) != 0)
+        return error->code;
+    return one->settings.new_for_s > 0 ? open_recent(one, error) : 0;
+}
+
 struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, size_t count,
                                    struct mw_error *error)
+{
+    return mw_tracked_prepare(NULL, settings, count, error);
+}
+
+struct mw_tracked *mw_tracked_prepare(struct mw_tracked *before,
+                                      const struct mw_tracked_settings *settings, size_t count,
+                                      struct mw_error *error)
 {
     struct mw_arena *arena = mw_arena_new();
     struct mw_tracked *tracked = mw_arena_alloc(arena, sizeof *tracked);
@@ -115,12 +170,31 @@ struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, s
     for (size_t i = 0; i < count; i++) {
         struct tracked *one = &tracked->items[tracked->count++];
         copy_settings(arena, &one->settings, &settings[i]);
-        if (open_one(tracked, one, error) != 0) {
-            mw_tracked_close(tracked);
+        if (open_one(tracked, one, before, error) != 0) {
+            mw_tracked_abandon(tracked);
             return NULL;
         }
     }
     return tracked;
+}
+
+void mw_tracked_replace(struct mw_tracked *tracked, struct mw_tracked *before)
+{
+    mw_tracked_close(before);
+    for (size_t i = 0; i < tracked->count; i++)
+        mw_filter_set_sync(tracked->items[i].filter, tracked->items[i].sync_ms);
+}
+
+void mw_tracked_abandon(struct mw_tracked *tracked)
+{
+    for (size_t i = 0; tracked && i < tracked->count; i++) {
+        const struct tracked *one = &tracked->items[i];
+        if (one->made)
+            unlink(one->settings.file);
+        if (one->made_recent)
+            unlink(mw_recent_path(tracked->arena, one->settings.file));
+    }
+    mw_tracked_close(tracked);
 }
 
 void mw_tracked_close(struct mw_tracked *tracked)
@@ -128,8 +202,12 @@ void mw_tracked_close(struct mw_tracked *tracked)
     if (!tracked)
         return;
     for (size_t i = 0; i < tracked->count; i++) {
-        mw_filter_close(tracked->items[i].filter);
+        struct shared *shared = tracked->items[i].shared;
         mw_recent_close(tracked->items[i].recent);
+        if (!shared || --shared->users > 0)
+            continue;
+        mw_filter_close(shared->filter);
+        free(shared);
     }
     mw_arena_free(tracked->arena);
 }

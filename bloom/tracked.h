@@ -26,6 +26,19 @@ int mw_tracked_sync(const char *text, int *sync_ms, struct mw_error *error);
 struct mw_tracked *mw_tracked_open(const struct mw_tracked_settings *settings, size_t count,
                                    struct mw_error *error);
 
+/*
+ * Prepares filters that are to take the place of others: files that before has open are
+ * shared, the rest is opened as by mw_tracked_open, so that nothing is left to fail. Messages go
+ * on with before. Then either mw_tracked_replace, which closes before, while no message is at
+ * either; or mw_tracked_abandon, after which all is as it was, files that were made included.
+ * One thread at a time prepares, replaces, abandons or closes.
+ */
+struct mw_tracked *mw_tracked_prepare(struct mw_tracked *before,
+                                      const struct mw_tracked_settings *settings, size_t count,
+                                      struct mw_error *error);
+void mw_tracked_replace(struct mw_tracked *tracked, struct mw_tracked *before);
+void mw_tracked_abandon(struct mw_tracked *tracked); /* NULL allowed */
+
 /* Flushes and closes. NULL allowed. */
 void mw_tracked_close(struct mw_tracked *tracked);
 

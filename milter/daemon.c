@@ -155,24 +155,32 @@ static void replace_snapshot(struct mw_daemon *daemon, struct mw_snapshot *next)
     mw_snapshot_release(old);
 }
 
+/* Workers with the configuration; with the settings before when they cannot be had. */
+static int reload_pool(struct mw_daemon *daemon, const struct mw_config *config,
+                       struct mw_error *error)
+{
+    struct mw_reuse_settings before = mw_setup_reuse(mw_snapshot_config(daemon->snapshot));
+    struct mw_reuse_settings reuse = mw_setup_reuse(config);
+    mw_pool_set_reuse(daemon->pool, &reuse);
+    if (mw_pool_reload(daemon->pool, NULL, error) == 0)
+        return 0;
+    mw_pool_set_reuse(daemon->pool, &before);
+    return error->code;
+}
+
+/* All that can fail comes first; what follows the pool's change cannot. */
 static int reload(struct mw_daemon *daemon, struct mw_error *error)
 {
     struct mw_config *config = read_config(daemon, error);
     struct mw_snapshot *next = config ? mw_snapshot_new(config, error) : NULL;
-    if (!next)
-        return error->code;
-    struct mw_error ignored = {0};
-    struct mw_reuse_settings reuse = mw_setup_reuse(config);
-    mw_pool_set_reuse(daemon->pool, &reuse);
-    int result = mw_memory_change(daemon->memory, next, error);
-    if (result == 0 && mw_pool_reload(daemon->pool, NULL, error) != 0) {
-        mw_memory_change(daemon->memory, daemon->snapshot, &ignored);
-        result = error->code;
-    }
-    if (result != 0) {
+    struct mw_memory_change *change =
+        next ? mw_memory_prepare_change(daemon->memory, next, error) : NULL;
+    if (!change || reload_pool(daemon, config, error) != 0) {
+        mw_memory_abandon(change);
         mw_snapshot_release(next);
-        return result;
+        return error->code;
     }
+    mw_memory_commit(daemon->memory, change);
     apply(daemon, config);
     replace_snapshot(daemon, next);
     log_warnings(daemon);

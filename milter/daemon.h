@@ -62,7 +62,7 @@ struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon);
 /*
  * Reads configuration, rules and databases again. Messages under way keep what they
  * began with; when anything is wrong all stays as it was, and error tells. What a
- * running daemon cannot change (sockets, user) is told in the log. Any thread.
+ * running daemon cannot change (sockets, user) waits for the next start. Any thread.
  */
 int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error);
 

@@ -13,14 +13,17 @@ struct mw_memory {
     pthread_rwlock_t lock;
     struct mw_snapshot *snapshot; /* whose configuration is open */
     struct mw_tracked *tracked;
-    struct mw_store *store; /* NULL when none is wanted */
+    struct mw_store *store;             /* NULL when none is wanted */
+    struct mw_snapshot *store_snapshot; /* whose settings it borrows; NULL without one */
 };
 
-static struct mw_tracked *open_filters(const struct mw_snapshot *snapshot, struct mw_error *error)
-{
-    const struct mw_config *config = mw_snapshot_config(snapshot);
-    return mw_tracked_open(config->filters.items, config->filters.count, error);
-}
+/* What is to come; NULL for what stays. */
+struct mw_memory_change {
+    struct mw_snapshot *snapshot;
+    struct mw_tracked *tracked;
+    struct mw_store *store;
+    bool store_changes; /* into none as well */
+};
 
 static int make_file(const struct mw_tracked_settings *filter, struct mw_error *error)
 {
@@ -71,20 +74,6 @@ static void store_notice(void *user, enum mw_log_level level, const char *text)
     mw_log_write(memory->log, level, NULL, "%s", text);
 }
 
-static int open_store(struct mw_memory *memory, const struct mw_snapshot *snapshot,
-                      struct mw_error *error)
-{
-    const struct mw_store_settings *settings = &mw_snapshot_config(snapshot)->store;
-    memory->store = NULL;
-    if (!mw_store_is_wanted(settings))
-        return 0;
-    memory->store = mw_store_new(settings, error);
-    if (!memory->store)
-        return error->code;
-    mw_store_on_notice(memory->store, store_notice, memory);
-    return 0;
-}
-
 struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *log,
                                  struct mw_error *error)
 {
@@ -92,11 +81,12 @@ struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *lo
     if (!memory)
         abort();
     memory->log = log;
-    memory->snapshot = mw_snapshot_use(snapshot);
     init_lock(&memory->lock);
-    memory->tracked = open_filters(snapshot, error);
-    if (memory->tracked && open_store(memory, snapshot, error) == 0)
+    struct mw_memory_change *change = mw_memory_prepare_change(memory, snapshot, error);
+    if (change) {
+        mw_memory_commit(memory, change);
         return memory;
+    }
     mw_memory_close(memory);
     return NULL;
 }
@@ -107,74 +97,106 @@ void mw_memory_close(struct mw_memory *memory)
         return;
     mw_store_free(memory->store);
     mw_tracked_close(memory->tracked);
+    mw_snapshot_release(memory->store_snapshot);
     mw_snapshot_release(memory->snapshot);
     pthread_rwlock_destroy(&memory->lock);
     free(memory);
 }
 
-/* One writer a file: the old ones must be closed before the new ones are opened. */
-static int change_filters(struct mw_memory *memory, const struct mw_snapshot *snapshot,
-                          struct mw_error *error)
+static bool is_same(const struct mw_memory *memory, const struct mw_config *config,
+                    const char *section)
 {
-    mw_tracked_close(memory->tracked);
-    memory->tracked = open_filters(snapshot, error);
-    if (memory->tracked)
-        return 0;
-    struct mw_error again = {0};
-    memory->tracked = open_filters(memory->snapshot, &again);
-    if (!memory->tracked)
-        mw_log_write(memory->log, MW_LOG_ERROR, NULL, "filters are lost until a reload: %s",
-                     again.text);
-    return error->code;
+    return memory->snapshot &&
+           mw_config_same(mw_snapshot_config(memory->snapshot), config, section);
 }
 
-/* The same with the spool. */
-static int change_store(struct mw_memory *memory, const struct mw_snapshot *snapshot,
-                        struct mw_error *error)
+static int prepare_filters(struct mw_memory *memory, const struct mw_config *config,
+                           struct mw_memory_change *change, struct mw_error *error)
 {
-    mw_store_free(memory->store);
-    if (open_store(memory, snapshot, error) == 0)
+    if (memory->tracked && is_same(memory, config, "filter"))
         return 0;
-    struct mw_error again = {0};
-    if (open_store(memory, memory->snapshot, &again) != 0)
-        mw_log_write(memory->log, MW_LOG_ERROR, NULL, "the store is lost until a reload: %s",
-                     again.text);
-    return error->code;
+    change->tracked =
+        mw_tracked_prepare(memory->tracked, config->filters.items, config->filters.count, error);
+    return change->tracked ? 0 : error->code;
 }
 
-/* The store's settings are borrowed from a snapshot: a store that stays keeps its own. */
-int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot, struct mw_error *error)
+/* A login that Redis refuses is told at a reload; at the start mail waits in the spool. */
+static int prepare_store(struct mw_memory *memory, const struct mw_config *config,
+                         struct mw_memory_change *change, struct mw_error *error)
 {
-    const struct mw_config *before = mw_snapshot_config(memory->snapshot);
+    const bool redis = !is_same(memory, config, "redis");
+    change->store_changes = redis || !is_same(memory, config, "spool");
+    if (!change->store_changes || !mw_store_is_wanted(&config->store))
+        return 0;
+    change->store = mw_store_prepare(&config->store, memory->store, error);
+    if (!change->store)
+        return error->code;
+    return memory->snapshot && redis ? mw_store_check_login(change->store, error) : 0;
+}
+
+struct mw_memory_change *mw_memory_prepare_change(struct mw_memory *memory,
+                                                  struct mw_snapshot *snapshot,
+                                                  struct mw_error *error)
+{
     const struct mw_config *config = mw_snapshot_config(snapshot);
-    bool filters = !memory->tracked || !mw_config_same(before, config, "filter");
-    bool store = !mw_config_same(before, config, "redis") ||
-                 !mw_config_same(before, config, "spool") ||
-                 (!memory->store && mw_store_is_wanted(&config->store));
-    if (!filters && !store)
-        return 0;
+    struct mw_memory_change *change = calloc(1, sizeof *change);
+    if (!change)
+        abort();
+    change->snapshot = mw_snapshot_use(snapshot);
+    if (prepare_filters(memory, config, change, error) == 0 &&
+        prepare_store(memory, config, change, error) == 0)
+        return change;
+    mw_memory_abandon(change);
+    return NULL;
+}
+
+void mw_memory_abandon(struct mw_memory_change *change)
+{
+    if (!change)
+        return;
+    mw_store_free(change->store);
+    mw_tracked_abandon(change->tracked);
+    mw_snapshot_release(change->snapshot);
+    free(change);
+}
+
+static void commit_store(struct mw_memory *memory, const struct mw_memory_change *change)
+{
+    struct mw_snapshot *before = memory->store_snapshot;
+    if (change->store)
+        mw_store_replace(change->store, memory->store);
+    else
+        mw_store_free(memory->store);
+    memory->store = change->store;
+    memory->store_snapshot = change->store ? mw_snapshot_use(change->snapshot) : NULL;
+    mw_snapshot_release(before);
+}
+
+void mw_memory_commit(struct mw_memory *memory, struct mw_memory_change *change)
+{
+    struct mw_snapshot *before = memory->snapshot;
+    /* Its thread may be at Redis: messages do not wait for that. */
+    if (change->store_changes)
+        mw_store_stop(memory->store);
     pthread_rwlock_wrlock(&memory->lock);
-    int result = filters ? change_filters(memory, snapshot, error) : 0;
-    /* Even unchanged it must not outlive the settings it was opened with. */
-    if (result == 0)
-        result = change_store(memory, snapshot, error);
-    if (result == 0) {
-        mw_snapshot_release(memory->snapshot);
-        memory->snapshot = mw_snapshot_use(snapshot);
+    if (change->tracked) {
+        mw_tracked_replace(change->tracked, memory->tracked);
+        memory->tracked = change->tracked;
     }
+    if (change->store_changes)
+        commit_store(memory, change);
+    memory->snapshot = change->snapshot;
     pthread_rwlock_unlock(&memory->lock);
-    return result;
+    if (change->store)
+        mw_store_on_notice(change->store, store_notice, memory);
+    mw_snapshot_release(before);
+    free(change);
 }
 
 int mw_memory_save(struct mw_memory *memory, const struct mw_report *report, struct mw_error *error)
 {
     pthread_rwlock_rdlock(&memory->lock);
-    const struct mw_config *config = mw_snapshot_config(memory->snapshot);
-    int result = 0;
-    if (memory->store)
-        result = mw_store_save(memory->store, report, NULL, error);
-    else if (mw_store_is_wanted(&config->store))
-        result = mw_fail(error, MW_ERR_MISSING, "the store could not be opened");
+    int result = memory->store ? mw_store_save(memory->store, report, NULL, error) : 0;
     pthread_rwlock_unlock(&memory->lock);
     return result;
 }
@@ -192,8 +214,7 @@ bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *stat
 void mw_memory_recall(struct mw_memory *memory, struct mw_report *report)
 {
     pthread_rwlock_rdlock(&memory->lock);
-    if (memory->tracked)
-        mw_tracked_recall(memory->tracked, report);
+    mw_tracked_recall(memory->tracked, report);
     pthread_rwlock_unlock(&memory->lock);
 }
 
@@ -201,7 +222,7 @@ void mw_memory_learn(struct mw_memory *memory, const struct mw_report *report, c
 {
     struct mw_error error = {0};
     pthread_rwlock_rdlock(&memory->lock);
-    if (memory->tracked && mw_tracked_learn(memory->tracked, report, &error) != 0)
+    if (mw_tracked_learn(memory->tracked, report, &error) != 0)
         mw_log_write(memory->log, MW_LOG_ERROR, queue_id, "%s", error.text);
     pthread_rwlock_unlock(&memory->lock);
 }
@@ -210,7 +231,6 @@ void mw_memory_look(struct mw_memory *memory,
                     void (*look)(void *user, const struct mw_tracked *tracked), void *user)
 {
     pthread_rwlock_rdlock(&memory->lock);
-    if (memory->tracked)
-        look(user, memory->tracked);
+    look(user, memory->tracked);
     pthread_rwlock_unlock(&memory->lock);
 }

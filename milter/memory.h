@@ -27,12 +27,18 @@ struct mw_memory *mw_memory_open(struct mw_snapshot *snapshot, struct mw_log *lo
 void mw_memory_close(struct mw_memory *memory);
 
 /*
- * Opens anew what is another in snapshot's configuration. Messages that are just being
- * remembered are waited for, later ones wait. When something cannot be opened what was
- * there before is opened again, and error tells.
+ * Prepares all that is another in snapshot's configuration, so that nothing is left to fail:
+ * filters and spool are opened, Redis is asked whether it takes the login. Messages go on as
+ * they did. NULL, and nothing has changed, with what is wrong. Then either mw_memory_commit, for
+ * which messages that are just being remembered are waited for and later ones wait; or
+ * mw_memory_abandon, after which all is as it was. One thread at a time.
  */
-int mw_memory_change(struct mw_memory *memory, struct mw_snapshot *snapshot,
-                     struct mw_error *error);
+struct mw_memory_change;
+struct mw_memory_change *mw_memory_prepare_change(struct mw_memory *memory,
+                                                  struct mw_snapshot *snapshot,
+                                                  struct mw_error *error);
+void mw_memory_commit(struct mw_memory *memory, struct mw_memory_change *change);
+void mw_memory_abandon(struct mw_memory_change *change);
 
 /* Asks the filters what is new in the message, which fills in report->new_values. Any
  * thread. */

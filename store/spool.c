@@ -232,6 +232,15 @@ struct mw_spool *mw_spool_open(const struct mw_spool_options *options, struct mw
     return NULL;
 }
 
+void mw_spool_set_bounds(struct mw_spool *spool, size_t size_max, bool drop_oldest, unsigned file_s)
+{
+    pthread_mutex_lock(&spool->lock);
+    spool->options.size_max = size_max;
+    spool->options.drop_oldest = drop_oldest;
+    spool->options.file_s = file_s;
+    pthread_mutex_unlock(&spool->lock);
+}
+
 void mw_spool_close(struct mw_spool *spool)
 {
     if (!spool)

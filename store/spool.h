@@ -55,6 +55,10 @@ int mw_spool_lock(const char *folder, struct mw_error *error);
 struct mw_spool *mw_spool_open(const struct mw_spool_options *options, struct mw_error *error);
 void mw_spool_close(struct mw_spool *spool);
 
+/* From now on with other bounds: size_max, drop_oldest and file_s as in the options. */
+void mw_spool_set_bounds(struct mw_spool *spool, size_t size_max, bool drop_oldest,
+                         unsigned file_s);
+
 /*
  * Appends one record made of pieces. 0 only when all of it is written, and on disk when
  * the spool syncs; threads that come together share one flush. MW_ERR_LIMIT when the spool

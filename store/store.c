@@ -33,38 +33,70 @@ static void hash_script(char out[MW_SCRIPT_HASH])
     mw_hex_write(out, hash, size);
 }
 
-static struct mw_spool *open_kind(const struct mw_store_settings *settings, const char *kind,
-                                  size_t size_max, bool drop_oldest, bool sync,
-                                  struct mw_error *error)
-{
-    struct mw_spool_options options = {.folder = settings->spool.folder,
-                                       .kind = kind,
-                                       .size_max = size_max,
-                                       .drop_oldest = drop_oldest,
-                                       .sync = sync};
-    /* Old records go by files: a file must not span the whole time they are kept. */
-    if (!sync)
-        options.file_s = settings->spool.recent_s / 8 + 1;
-    return mw_spool_open(&options, error);
-}
+/* One of the spools of a folder: what it is called, and where the store has it. */
+struct kind {
+    const char *name;
+    struct mw_spool **place;
+    bool wanted;
+    struct mw_spool_options options;
+};
 
-static int open_spools(struct mw_store *store, struct mw_error *error)
+enum { KINDS = 3 };
+
+static void list_kinds(struct mw_store *store, struct kind kinds[KINDS])
 {
     const struct mw_spool_settings *settings = &store->settings->spool;
-    if (!settings->folder)
+    const bool drop = settings->full == MW_SPOOL_DROP_OLDEST;
+    const struct mw_spool_options spool = {.folder = settings->folder,
+                                           .kind = MW_SPOOL_KIND,
+                                           .size_max = settings->size_max,
+                                           .drop_oldest = drop,
+                                           .sync = true};
+    kinds[0] = (struct kind){MW_SPOOL_KIND, &store->spool, true, spool};
+    kinds[1] = (struct kind){MW_REFUSED_KIND, &store->refused, true, spool};
+    kinds[1].options.kind = MW_REFUSED_KIND;
+    kinds[1].options.drop_oldest = false;
+    /* Old records go by files: a file must not span the whole time they are kept. */
+    kinds[2] = (struct kind){MW_RECENT_KIND,
+                             &store->recent,
+                             settings->recent_s > 0,
+                             {.folder = settings->folder,
+                              .kind = MW_RECENT_KIND,
+                              .size_max = settings->recent_max,
+                              .drop_oldest = true,
+                              .file_s = settings->recent_s / 8 + 1}};
+}
+
+/* Whether before has the folder, which has one writer. */
+static bool shares_folder(const struct mw_store *store, const struct mw_store *before)
+{
+    return before && before->folder_lock >= 0 && store->settings->spool.folder &&
+           strcmp(before->settings->spool.folder, store->settings->spool.folder) == 0;
+}
+
+/* Those that before does not have. */
+static int open_spools(struct mw_store *store, struct mw_store *before, struct mw_error *error)
+{
+    const bool shared = shares_folder(store, before);
+    struct kind kinds[KINDS], theirs[KINDS];
+    if (!store->settings->spool.folder)
         return 0;
-    store->folder_lock = mw_spool_lock(settings->folder, error);
-    if (store->folder_lock < 0)
-        return store->folder_lock;
-    bool drop = settings->full == MW_SPOOL_DROP_OLDEST;
-    store->spool = open_kind(store->settings, MW_SPOOL_KIND, settings->size_max, drop, true, error);
-    if (store->spool)
-        store->refused =
-            open_kind(store->settings, MW_REFUSED_KIND, settings->size_max, false, true, error);
-    if (store->refused && settings->recent_s > 0)
-        store->recent =
-            open_kind(store->settings, MW_RECENT_KIND, settings->recent_max, true, false, error);
-    return store->refused && (store->recent || settings->recent_s == 0) ? 0 : error->code;
+    if (!shared) {
+        store->folder_lock = mw_spool_lock(store->settings->spool.folder, error);
+        if (store->folder_lock < 0)
+            return store->folder_lock;
+    }
+    list_kinds(store, kinds);
+    if (shared)
+        list_kinds(before, theirs);
+    for (size_t i = 0; i < KINDS; i++) {
+        if (!kinds[i].wanted || (shared && *theirs[i].place))
+            continue;
+        *kinds[i].place = mw_spool_open(&kinds[i].options, error);
+        if (!*kinds[i].place)
+            return error->code;
+    }
+    return 0;
 }
 
 static void prepare(struct mw_store *store, const struct mw_store_settings *settings)
@@ -86,7 +118,19 @@ static void prepare(struct mw_store *store, const struct mw_store_settings *sett
     hash_script(store->script_hash);
 }
 
-struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct mw_error *error)
+/* The thread is there before it is needed, so that nothing is left to fail then. */
+static void *run_when_begun(void *argument)
+{
+    struct mw_store *store = argument;
+    pthread_mutex_lock(&store->lock);
+    while (!store->begun && !store->ending)
+        pthread_cond_wait(&store->wake, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+    return mw_store_run(store);
+}
+
+struct mw_store *mw_store_prepare(const struct mw_store_settings *settings, struct mw_store *before,
+                                  struct mw_error *error)
 {
     struct mw_error own = {0};
     if (!error)
@@ -98,9 +142,8 @@ struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct m
     }
     prepare(store, settings);
     store->connections = mw_connections_new(&settings->redis, mw_schema_script, error);
-    if (store->connections && open_spools(store, error) == 0) {
-        mw_store_load_server(store);
-        errno = pthread_create(&store->thread, NULL, mw_store_run, store);
+    if (store->connections && open_spools(store, before, error) == 0) {
+        errno = pthread_create(&store->thread, NULL, run_when_begun, store);
         store->has_thread = errno == 0;
         if (store->has_thread)
             return store;
@@ -110,17 +153,77 @@ struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct m
     return NULL;
 }
 
+/* A wrong password and the like; not that it is away. */
+int mw_store_check_login(struct mw_store *store, struct mw_error *error)
+{
+    const struct mw_redis_settings *settings = &store->settings->redis;
+    struct mw_redis *redis = NULL;
+    struct mw_error why = {0};
+    bool fresh;
+    enum mw_redis_trouble trouble = mw_connections_take(
+        store->connections, mw_clock_ms() + settings->connect_ms, &redis, &fresh, &why);
+    if (trouble == MW_REDIS_FINE)
+        mw_connections_give(store->connections, redis, false);
+    return trouble == MW_REDIS_NOAUTH || trouble == MW_REDIS_REFUSED
+               ? mw_fail(error, MW_ERR_INPUT, "redis: %s", why.text)
+               : 0;
+}
+
+/* Takes the folder and what is open in it. */
+static void take_spools(struct mw_store *store, struct mw_store *before)
+{
+    struct kind kinds[KINDS], theirs[KINDS];
+    store->folder_lock = before->folder_lock;
+    before->folder_lock = -1;
+    list_kinds(store, kinds);
+    list_kinds(before, theirs);
+    for (size_t i = 0; i < KINDS; i++) {
+        if (!kinds[i].wanted || *kinds[i].place)
+            continue;
+        *kinds[i].place = *theirs[i].place;
+        *theirs[i].place = NULL;
+        mw_spool_set_bounds(*kinds[i].place, kinds[i].options.size_max,
+                            kinds[i].options.drop_oldest, kinds[i].options.file_s);
+    }
+}
+
+void mw_store_replace(struct mw_store *store, struct mw_store *before)
+{
+    if (shares_folder(store, before))
+        take_spools(store, before);
+    mw_store_free(before);
+    mw_store_load_server(store);
+    pthread_mutex_lock(&store->lock);
+    store->begun = true;
+    pthread_cond_broadcast(&store->wake);
+    pthread_mutex_unlock(&store->lock);
+}
+
+struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct mw_error *error)
+{
+    struct mw_store *store = mw_store_prepare(settings, NULL, error);
+    if (store)
+        mw_store_replace(store, NULL);
+    return store;
+}
+
+void mw_store_stop(struct mw_store *store)
+{
+    if (!store || !store->has_thread)
+        return;
+    pthread_mutex_lock(&store->lock);
+    store->ending = true;
+    pthread_cond_broadcast(&store->wake);
+    pthread_mutex_unlock(&store->lock);
+    pthread_join(store->thread, NULL);
+    store->has_thread = false;
+}
+
 void mw_store_free(struct mw_store *store)
 {
     if (!store)
         return;
-    if (store->has_thread) {
-        pthread_mutex_lock(&store->lock);
-        store->ending = true;
-        pthread_cond_broadcast(&store->wake);
-        pthread_mutex_unlock(&store->lock);
-        pthread_join(store->thread, NULL);
-    }
+    mw_store_stop(store);
     for (struct mw_store_tools *next, *tools = store->tools; tools; tools = next) {
         next = tools->next;
         mw_flight_free(tools->flight);

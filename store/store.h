@@ -24,6 +24,24 @@ struct mw_store;
  */
 struct mw_store *mw_store_new(const struct mw_store_settings *settings, struct mw_error *error);
 
+/*
+ * Prepares a store that is to take the place of before (NULL: of none), so that nothing is left
+ * to fail: errors as above. Messages go on with before, whose spool is shared when it is in the
+ * same folder. Then either mw_store_replace, which frees before, while no message is at either;
+ * or mw_store_free, after which all is as it was. Nobody else frees before meanwhile.
+ */
+struct mw_store *mw_store_prepare(const struct mw_store_settings *settings, struct mw_store *before,
+                                  struct mw_error *error);
+void mw_store_replace(struct mw_store *store, struct mw_store *before);
+
+/* Asks Redis whether it would have us: MW_ERR_INPUT when it refuses the login or the number of the
+ * database. 0 also when it is away. Waits redis.connect_ms at most. */
+int mw_store_check_login(struct mw_store *store, struct mw_error *error);
+
+/* Ends the store's thread, as a store may be freed under a lock then without waiting for Redis;
+ * messages are still saved. NULL allowed. */
+void mw_store_stop(struct mw_store *store);
+
 /* Ends the store's thread. What waits in the spool stays there. */
 void mw_store_free(struct mw_store *store);
 

@@ -29,7 +29,7 @@ struct mw_store {
     pthread_mutex_t lock; /* for all below */
     pthread_cond_t wake, settled;
     pthread_t thread;
-    bool has_thread, ending;
+    bool has_thread, begun, ending;
     struct mw_store_tools *tools;
     mw_store_notice *notice;
     void *notice_user;

@@ -423,7 +423,9 @@ static void test_mistakes(void)
     tap_ok(strstr(refusal(twice, 2), "two filters called 'same'"), "names must differ");
     twice[1].name = "other";
     tap_ok(strstr(refusal(twice, 2), "have the same file"), "and files");
+    tap_ok(access(twice[0].file, F_OK) != 0, "a set that is refused leaves no file that it made");
     wrong = one("same", "from");
+    tap_ok(refusal(&wrong, 1)[0] == '\0', "a filter is made");
     wrong.capacity = 2000;
     tap_ok(strstr(refusal(&wrong, 1), "was made for 1000 values at a rate of 0.001"),
            "a file made for another capacity is told, not made again");
@@ -449,6 +451,54 @@ static void test_mistakes(void)
     mw_tracked_close(tracked);
 }
 
+static bool knows(struct mw_tracked *tracked, const char *name)
+{
+    struct mw_error error = {0};
+    bool seen = false;
+    return mw_tracked_seen(tracked, name, "ana@example.com", &seen, &error) == 0 && seen;
+}
+
+/* As a reload does it: another set beside the one at work. */
+static void test_change(void)
+{
+    struct mw_error error = {0};
+    struct mw_tracked_settings stays = one("stays", "from"), comes = one("comes", "from"),
+                               goes = one("goes", "from"), cannot = one("cannot", "from");
+    struct mw_tracked_settings before[] = {stays, goes};
+    struct mw_tracked *tracked = mw_tracked_open(before, 2, &error);
+    struct mw_report *report = message("ana@example.com");
+    mw_tracked_learn(tracked, report, &error);
+    stays.sync = "always";
+    comes.new_for_s = 60;
+    struct mw_tracked_settings after[] = {stays, comes};
+    struct mw_tracked *next = mw_tracked_prepare(tracked, after, 2, &error);
+    tap_ok(next && access(comes.file, F_OK) == 0, "filters are opened beside those at work");
+    mw_tracked_abandon(next);
+    tap_ok(access(comes.file, F_OK) != 0 && access(stays.file, F_OK) == 0,
+           "when they are not wanted after all, what was made for them goes, and nothing else");
+    tap_ok(knows(tracked, "stays") && knows(tracked, "goes"), "... and those at work go on");
+    cannot.file = path_of("absent/from.filter");
+    struct mw_tracked_settings wrong[] = {stays, comes, cannot};
+    tap_ok(!mw_tracked_prepare(tracked, wrong, 3, &error) && access(comes.file, F_OK) != 0 &&
+               mw_tracked_learn(tracked, report, &error) == 0,
+           "so it is when one of them cannot be opened");
+    next = mw_tracked_prepare(tracked, after, 2, &error);
+    mw_tracked_replace(next, tracked);
+    tap_ok(knows(next, "stays") && !knows(next, "comes"),
+           "in their place they know what a file that stays knew");
+    tap_ok(mw_tracked_learn(next, report, &error) == 0 && knows(next, "comes"),
+           "... learn, and flush as they are told to now");
+    struct mw_tracked *reopened = mw_tracked_open(&goes, 1, &error);
+    tap_ok(reopened && knows(reopened, "goes"), "a file that goes is free for others");
+    mw_tracked_close(reopened);
+    stays.sync = "everysec";
+    tracked = mw_tracked_prepare(next, &stays, 1, &error);
+    mw_tracked_replace(tracked, next);
+    tap_ok(mw_tracked_learn(tracked, report, &error) == 0, "... and so the other way round");
+    mw_tracked_close(tracked);
+    mw_report_free(report);
+}
+
 static void remove_all(void)
 {
     char command[160];
@@ -470,6 +520,7 @@ int main(void)
     test_null_sender();
     test_normal();
     test_mistakes();
+    test_change();
     remove_all();
     return tap_done();
 }
