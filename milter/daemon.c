@@ -42,10 +42,10 @@ static int start_pool(struct mw_daemon *daemon, const struct mw_config *config,
     settings.spare_workers = 1;
     settings.notice = pool_notice;
     settings.notice_user = daemon;
-    if (daemon->config_path) {
-        settings.generation.load = mw_setup_load;
-        settings.generation.user = (void *)(uintptr_t)daemon->config_path;
-    }
+    settings.generation.load = mw_setup_load;
+    settings.source = mw_config_pack(config, error);
+    if (!settings.source)
+        return error->code;
     daemon->pool = mw_pool_new(&settings, error);
     if (!daemon->pool)
         return error->code;
@@ -161,8 +161,11 @@ static int reload_pool(struct mw_daemon *daemon, const struct mw_config *config,
 {
     struct mw_reuse_settings before = mw_setup_reuse(mw_snapshot_config(daemon->snapshot));
     struct mw_reuse_settings reuse = mw_setup_reuse(config);
+    struct mw_memfile *source = mw_config_pack(config, error);
+    if (!source)
+        return error->code;
     mw_pool_set_reuse(daemon->pool, &reuse);
-    if (mw_pool_reload(daemon->pool, NULL, error) == 0)
+    if (mw_pool_reload(daemon->pool, source, error) == 0)
         return 0;
     mw_pool_set_reuse(daemon->pool, &before);
     return error->code;

@@ -140,9 +140,9 @@ static void free_config(void *config)
 int mw_setup_load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
                   struct mw_arena *arena, struct mw_error *error)
 {
-    (void)source;
+    (void)user;
     struct mw_texts mistakes = {0};
-    struct mw_config *config = mw_config_load(user, arena, &mistakes);
+    struct mw_config *config = mw_config_load_packed(source, arena, &mistakes);
     if (!config)
         return tell_mistakes(&mistakes, error);
     mw_arena_own(arena, free_config, config);

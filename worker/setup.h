@@ -28,9 +28,9 @@ void mw_setup_in_process(const struct mw_config *config, struct mw_pool_settings
                          struct mw_runner_settings *runner);
 
 /*
- * A mw_generation_settings.load for programs that reload: reads the configuration file
- * again, user being its path (const char *), in the process of each new generation.
- * Mistakes in it fail the generation, the first few of them in error.
+ * A mw_generation_settings.load for programs that reload: source is what mw_config_pack made, so
+ * that a new generation has the configuration of who asks for it, whatever has become of the
+ * files. Mistakes in it fail the generation, the first few of them in error. user is not used.
  */
 int mw_setup_load(void *user, struct mw_bytes source, struct mw_generation_settings *settings,
                   struct mw_arena *arena, struct mw_error *error);

@@ -109,6 +109,17 @@ is(ask('status')->{store}{waiting}, $waiting, '... what waits in the spool goes 
 $redis->start;
 ok(wait_until(30, sub { ask('status')->{store}{waiting} == 0 }), '... and goes to Redis when that is back');
 ok(scalar(grep { /^three:message:/ } $redis->command('KEYS', '*')) >= 3, '... under the new prefix');
+
+# What was read is what all have, also those who come later.
+sub generations { return map { $_->[0] } grep { $_->[1] == 2 } Rig::process_depths($daemon->{pid}) }
+my $treated = Rig::Milter->added($link->message($message));
+my $number = ask('status')->{workers}{generation};
+spew($daemon->{conf}, "limits: { message_size = \"1k\"; };\nmilter: { mode = \"dream\"; };\n");
+kill 'KILL', generations();
+my $again = Rig::Milter->added($link->message($message));
+is_deeply([sort keys %{$again}], [sort keys %{$treated}], 'workers that replace others have the configuration of the daemon, not what stands in the file by now');
+ok(wait_until(20, sub { ask('status')->{workers}{generation} > $number }), '... which were started for a generation that was lost');
+is((reload())[1], 2, '... and the file is read at a reload');
 is($daemon->stop, 0, 'it ends in order');
 unlike($daemon->log_text, qr/lost until a reload/, 'nothing was lost on the way');
 done_testing();
