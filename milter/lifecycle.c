@@ -26,6 +26,7 @@
 #include "milter/notify.h"
 #include "milter/wake.h"
 #include "parsers/parse.h"
+#include "worker/rights.h"
 
 enum { MOST_LISTENERS = MW_FRONT_LISTENERS, STEP_MS = 20, LINGER_MS = 300 };
 
@@ -262,6 +263,10 @@ static int drop_rights(const struct lifecycle *life, struct mw_error *error)
         if (become_user(name, user, error) != 0)
             return error->code;
     }
+    /* What a service manager gave for workers to have a user of their own: the process they come
+     * from has it by now. */
+    if (geteuid() != 0 && mw_rights_drop() != 0)
+        return mw_fail_errno(error, "cannot give up capabilities");
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (life->config->milter.core_size > 0)
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);

@@ -397,7 +397,7 @@ static int make_scratch(struct generation *generation, struct mw_error *error)
 {
     const struct mw_scan_settings *scan = &generation->settings.witness.scan;
     const struct mw_sandbox_settings *sandbox = &generation->settings.sandbox;
-    const char *user = sandbox->mode == MW_SANDBOX_OFF ? "root" : sandbox->user;
+    const char *user = sandbox->mode == MW_SANDBOX_OFF ? "" : sandbox->user;
     generation->programs = scan->programs.count > 0;
     if (!generation->programs && !scan->clamav.database && !sandbox->scratch)
         return 0;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "worker/landlock.h"
+#include "worker/rights.h"
 #include "worker/sandbox_private.h"
 
 /* Files a scan may have open, and bytes it may write to one: all that is written was in its memory
@@ -63,21 +63,20 @@ void mw_sandbox_first_to_go(void)
 
 int mw_sandbox_change_user(const char *name, struct mw_error *error)
 {
-    if (geteuid() != 0)
+    if (!mw_rights_can_change_user())
         return 0;
     const struct passwd *user = getpwnam(name ? name : "nobody");
     if (!user)
-        return mw_fail(error, MW_ERR_INPUT, "the user %s for workers does not exist", name);
-    uid_t uid = user->pw_uid;
-    gid_t gid = user->pw_gid;
-    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+        return mw_fail(error, MW_ERR_INPUT, "the user %s for workers does not exist",
+                       name ? name : "nobody");
+    if (mw_rights_become(user->pw_uid, user->pw_gid) != 0)
         return mw_fail_errno(error, "cannot become the user %s", name);
     return 0;
 }
 
 int mw_sandbox_give_folder(const char *folder, const char *user, struct mw_error *error)
 {
-    if (geteuid() != 0)
+    if (!mw_rights_can_change_user())
         return 0;
     const struct passwd *owner = getpwnam(user ? user : "nobody");
     if (!owner)

@@ -30,7 +30,7 @@ enum mw_sandbox_mode {
 
 struct mw_sandbox_settings {
     enum mw_sandbox_mode mode;
-    const char *user;    /* to become, when started as root; NULL: nobody */
+    const char *user;    /* to become, as root or with CAP_SETUID; NULL: nobody */
     const char *scratch; /* the one folder that stays writable; NULL: none */
     size_t memory_max;   /* bytes of data a process may have; 0: no bound */
     bool runner;         /* one stands beside it: memory files can be made for that */
@@ -50,8 +50,8 @@ struct mw_sandbox_settings {
 int mw_sandbox_enter(const struct mw_sandbox_settings *settings, struct mw_arena *arena,
                      struct mw_texts *missing, struct mw_error *error);
 
-/* Lets the user that workers become (NULL: nobody) have a folder or file, when started as
- * root; nothing to do otherwise. */
+/* Lets the user that workers become (NULL: nobody) have a folder or file, when they can
+ * become it (worker/rights.h); nothing to do otherwise. */
 int mw_sandbox_give_folder(const char *folder, const char *user, struct mw_error *error);
 
 #endif

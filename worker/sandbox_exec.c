@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "worker/landlock.h"
+#include "worker/rights.h"
 #include "worker/sandbox_private.h"
 
 enum { OPEN_FILES = 256, PROCESSES = 512, MOST_PATHS = 256 };
@@ -97,7 +98,7 @@ int mw_sandbox_enter_runner(const struct mw_sandbox_settings *settings,
     if (settings->mode == MW_SANDBOX_OFF)
         return 0;
     /* Counted by user: only for one that is used for workers alone. */
-    if (geteuid() == 0 && limit(RLIMIT_NPROC, PROCESSES, error) != 0)
+    if (mw_rights_can_change_user() && limit(RLIMIT_NPROC, PROCESSES, error) != 0)
         return error->code;
     if (mw_sandbox_change_user(settings->user, error) != 0)
         return error->code;

@@ -18,7 +18,7 @@ int mw_sandbox_calls_of_program(void *filter, bool network);
 /* Has the kernel end this process first when memory is short; its children inherit that. */
 void mw_sandbox_first_to_go(void);
 
-/* Becomes the user called name (NULL: nobody), when root. */
+/* Becomes the user called name (NULL: nobody), when that can be done. */
 int mw_sandbox_change_user(const char *name, struct mw_error *error);
 
 /* Notes what the system does not have; MW_ERR_MISSING when all is required. */

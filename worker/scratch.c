@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "worker/landlock.h"
+#include "worker/rights.h"
 #include "worker/sandbox.h"
 
 static const char prefix[] = "mailwitness-";
@@ -148,11 +148,8 @@ _Noreturn static void empty_as_owner(const char *folder, const struct stat *fact
     struct mw_error ignored = {0};
     const struct mw_path_rule only = {folder, MW_PATH_WRITE};
     const struct mw_landlock_reach reach = {.paths = &only, .count = 1};
-    uid_t user = facts->st_uid;
-    gid_t group = facts->st_gid;
-    if (setgroups(0, NULL) != 0 || setresgid(group, group, group) != 0 ||
-        setresuid(user, user, user) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        mw_landlock_enter(&reach, &ignored) < 0)
+    if (mw_rights_become(facts->st_uid, facts->st_gid) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || mw_landlock_enter(&reach, &ignored) < 0)
         _exit(1);
     mw_scratch_empty(folder);
     _exit(0);
@@ -272,7 +269,8 @@ char *mw_scratch_folder(struct mw_scratch *scratch, const char *name, struct mw_
     }
     if (mkdir(path, S_IRWXU) != 0)
         mw_fail_errno(error, "cannot make the folder %s", path);
-    else if (mw_sandbox_give_folder(path, scratch->user, error) == 0)
+    else if ((scratch->user && !*scratch->user) ||
+             mw_sandbox_give_folder(path, scratch->user, error) == 0)
         return path;
     free(path);
     return NULL;

@@ -12,8 +12,8 @@ struct mw_scratch;
 /*
  * Makes a folder in base (NULL: in memory, /dev/shm, where there is such a place,
  * else /tmp) in which those of processes will lie, and removes any that a process
- * which is no more has left in base. They are given to user (NULL: nobody) when we are
- * root; the text must live as long. NULL with error.
+ * which is no more has left in base. They are given to user (NULL: nobody; "": they stay
+ * ours) when we can change users; the text must live as long. NULL with error.
  */
 struct mw_scratch *mw_scratch_new(const char *base, const char *user, struct mw_error *error);
 
