@@ -9,6 +9,7 @@
 #include "bloom/recent.h"
 #include "bloom/source.h"
 #include "core/learn.h"
+#include "core/number.h"
 #include "core/suggest.h"
 
 /* A file has one writer, so one that stays is shared by those that go and those that come. */
@@ -36,7 +37,8 @@ struct mw_tracked {
 int mw_tracked_sync(const char *text, int *sync_ms, struct mw_error *error)
 {
     enum { MOST = 3600 };
-    char *end;
+    const char *end;
+    double seconds;
     if (strcmp(text, "always") == 0) {
         *sync_ms = MW_FILTER_SYNC_ALWAYS;
         return 0;
@@ -45,10 +47,10 @@ int mw_tracked_sync(const char *text, int *sync_ms, struct mw_error *error)
         *sync_ms = 1000;
         return 0;
     }
-    double seconds = strtod(text, &end);
-    if (end != text && strcmp(end, "s") == 0)
+    bool sound = mw_number_read(text, &seconds, &end);
+    if (sound && strcmp(end, "s") == 0)
         end++;
-    if (end == text || *end != '\0' || !(seconds >= 0.01 && seconds <= MOST))
+    if (!sound || *end != '\0' || !(seconds >= 0.01 && seconds <= MOST))
         return mw_fail(error, MW_ERR_INPUT,
                        "'%s' is none of always, everysec, or seconds from 0.01 to %d", text, MOST);
     *sync_ms = (int)(seconds * 1000);

@@ -1,5 +1,4 @@
 /* mailwitness bloom: making, teaching and looking after filters. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/configured.h"
 #include "cli/teach.h"
+#include "core/number.h"
 
 static const char usage[] =
     "usage: mailwitness bloom create [--capacity N] [--fp-rate R] FILE\n"
@@ -364,13 +364,12 @@ static int number_option(const struct bloom *bloom, const char *name, const char
                          double *value)
 {
     static const char units[] = "kmg";
-    char *end;
-    errno = 0;
-    *value = strtod(text, &end);
-    const char *unit = end != text && *end ? strchr(units, *end) : NULL;
+    const char *end;
+    bool sound = mw_number_read(text, value, &end);
+    const char *unit = sound && *end ? strchr(units, *end) : NULL;
     for (int i = 0; unit && i <= unit - units; i++)
         *value *= 1000;
-    if (errno != 0 || end == text || end[unit ? 1 : 0] != '\0' || !(*value > 0))
+    if (!sound || end[unit ? 1 : 0] != '\0' || !(*value > 0))
         return mw_command_fail(bloom->command, "%s: '%s' is no number above 0", name, text);
     return 0;
 }

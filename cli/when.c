@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "core/ascii.h"
+#include "core/number.h"
 
 /* How long what was written lasts. */
 enum span { SPAN_MS, SPAN_SECOND, SPAN_MINUTE, SPAN_DAY, SPAN_MONTH, SPAN_YEAR };
@@ -260,13 +261,13 @@ static bool parse_distance(const char *text, GDateTime *now, int64_t *ms)
 
 static bool parse_epoch(const char *text, int64_t *ms)
 {
-    char *end;
-    if (*text != '@' || !isdigit((unsigned char)text[1]))
+    const char *end;
+    double seconds;
+    if (*text != '@' || !isdigit((unsigned char)text[1]) ||
+        !mw_number_read(text + 1, &seconds, &end) || *end != '\0' || seconds >= 1e11)
         return false;
-    errno = 0;
-    double seconds = strtod(text + 1, &end);
     *ms = (int64_t)(seconds * 1000 + 0.5);
-    return errno == 0 && *end == '\0' && seconds < 1e11;
+    return true;
 }
 
 static GDateTime *local_time(int64_t ms)

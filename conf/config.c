@@ -96,6 +96,10 @@ static void set_texts(struct loading *loading, const struct mw_option *option, v
     struct mw_texts *texts = (void *)((unsigned char *)object + option->offset);
     int count = config_setting_length(setting);
     texts->count = 0;
+    if (option->most > 0 && count > option->most)
+        mistake(
+            loading, setting, option->section, option->name,
+            mw_arena_printf(loading->arena, "names %d, %.0f are the most", count, option->most));
     for (int i = 0; i < count; i++)
         set_one(loading, option, object, config_setting_get_elem(setting, (unsigned)i));
 }

@@ -19,7 +19,7 @@
 #include "store/settings.h"
 
 struct mw_config_workers {
-    unsigned count; /* 0: one a processor */
+    unsigned count;      /* 0: one a processor */
     unsigned per_client; /* 0: one less than count */
     unsigned recycle_messages;
     size_t recycle_growth, memory_max;
@@ -49,6 +49,9 @@ struct mw_config_milter {
     unsigned removed;    /* 0 record, 1 quarantine */
     const char *removed_to;
 };
+
+/* Sockets that milter.listen may name. */
+enum { MW_CONFIG_LISTENERS = 32 };
 
 /* Several recipients with different outcomes: what is done with the message. */
 enum mw_recipients { MW_STRICTEST, MW_LENIENT, MW_EACH };

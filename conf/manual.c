@@ -47,7 +47,9 @@ static void put_kind(FILE *out, const struct mw_option *option)
         [MW_OPTION_NAME] = "a name",
     };
     fprintf(out, "Takes %s", kinds[option->type]);
-    if (option->most > 0 && option->type != MW_OPTION_BOOL)
+    if (option->most > 0 && option->type == MW_OPTION_TEXTS)
+        fprintf(out, ", up to %.0f", option->most);
+    else if (option->most > 0 && option->type != MW_OPTION_BOOL)
         fprintf(out, ", %.15g to %.15g%s", option->least, option->most,
                 option->type == MW_OPTION_TIME     ? " ms"
                 : option->type == MW_OPTION_PERIOD ? " s"

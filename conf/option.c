@@ -1,12 +1,12 @@
 /* option: text to value and back, by type. */
 #include "conf/option.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/names.h"
+#include "core/number.h"
 
 /* Names of units and what they multiply by, in the unit kept. */
 struct unit {
@@ -50,15 +50,13 @@ static bool unit_factor(const struct unit *units, const char *suffix, double *fa
 static int set_number(const struct mw_option *option, void *member, const char *text,
                       struct mw_error *error)
 {
-    char *end;
-    double factor;
-    errno = 0;
-    double value = strtod(text, &end);
-    if (errno != 0 || end == text || strchr("nNiI", text[0]) ||
+    const char *end;
+    double factor, value;
+    if (!mw_number_read(text, &value, &end) ||
         !unit_factor(kinds[option->type].units, end, &factor))
         return mw_fail(error, MW_ERR_INPUT, "'%s' is not %s", text, kinds[option->type].what);
     value *= factor;
-    if (value < option->least || value > option->most)
+    if (!(value >= option->least && value <= option->most))
         return mw_fail(error, MW_ERR_INPUT, "'%s' is out of bounds: from %.15g to %.15g", text,
                        option->least, option->most);
     if (option->type == MW_OPTION_REAL)

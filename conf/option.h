@@ -24,7 +24,8 @@ struct mw_option {
     enum mw_option_type type;
     size_t offset;            /* in struct mw_config, or in a filter */
     const char *initial;      /* the default as written in a file; NULL: none */
-    double least, most;       /* bounds of numbers, in the unit kept; of NAME the first place */
+    double least, most;       /* bounds of numbers, in the unit kept; of NAME the first
+                                 place, of TEXTS how many there may be (0: any number) */
     const char *const *names; /* of NAME, NULL at the end; those from place least on */
     const char *help;
     /* Of TEXT and TEXTS: 0, or a code with what is wrong; NULL: any text will do. */

@@ -51,8 +51,9 @@ const struct mw_option mw_options[] = {
     NAME("log", "form", log_form, "text", forms, "text, or one JSON object a line"),
     NAME("log", "level", log_level, "info", levels, "the least important lines that are written"),
 
-    TEXTS("milter", "listen", milter.listen, "unix:/run/mailwitness/milter.sock",
-          "sockets for the mail server: unix:PATH, inet:PORT@HOST; several in brackets"),
+    KIND("milter", "listen", MW_OPTION_TEXTS, milter.listen, "unix:/run/mailwitness/milter.sock", 0,
+         MW_CONFIG_LISTENERS,
+         "sockets for the mail server: unix:PATH, inet:PORT@HOST; several in brackets"),
     TEXT("milter", "socket_mode", milter.socket_mode, "0660", "permissions of unix sockets"),
     TEXT("milter", "socket_group", milter.socket_group, NULL,
          "group of unix sockets, as the mail server's"),

@@ -35,10 +35,21 @@ install_packages() {
 }
 
 # build FOLDER [CONFIGURE OPTION]...
+# configure does not build elsewhere what was configured in place; then the folder gets a
+# copy of the sources, without what was built.
 build() {
     folder=$1
     shift
     ./bootstrap >/dev/null 2>&1 || ./bootstrap
     mkdir -p "$folder"
-    (cd "$folder" && ../../configure --quiet "$@" && make -s -j"$(nproc)")
+    sources=$PWD
+    if [ -e config.status ]; then
+        sources=$PWD/$folder/sources
+        rm -rf "$sources"
+        mkdir -p "$sources"
+        tar -c --exclude=./build --exclude=./.git --exclude='*.o' --exclude='*.a' . |
+            tar -x -C "$sources"
+        make -s -C "$sources" distclean
+    fi
+    (cd "$folder" && "$sources/configure" --quiet "$@" && make -s -j"$(nproc)")
 }

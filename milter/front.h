@@ -11,9 +11,10 @@
 #ifndef MW_MILTER_FRONT_H
 #define MW_MILTER_FRONT_H
 
+#include "conf/config.h"
 #include "milter/listen.h"
 
-enum { MW_FRONT_LISTENERS = 32 };
+enum { MW_FRONT_LISTENERS = MW_CONFIG_LISTENERS };
 
 struct mw_front;
 

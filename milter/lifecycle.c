@@ -187,7 +187,10 @@ static int go_to_background(struct lifecycle *life, struct mw_error *error)
 static int take_passed(struct lifecycle *life, struct mw_error *error)
 {
     int first, count = mw_notify_sockets(&first);
-    for (int i = 0; i < count && life->listener_count < MOST_LISTENERS; i++) {
+    if (count > MOST_LISTENERS)
+        return mw_fail(error, MW_ERR_LIMIT, "%d sockets are passed to us, %d are the most", count,
+                       MOST_LISTENERS);
+    for (int i = 0; i < count; i++) {
         if (mw_listen_take(first + i, &life->listeners[life->listener_count], error) != 0)
             return error->code;
         life->listener_count++;
@@ -201,7 +204,7 @@ static int open_listeners(struct lifecycle *life, struct mw_error *error)
     const struct mw_listen_settings settings = {milter->socket_mode, milter->socket_group};
     if (take_passed(life, error) != 0 || life->listener_count > 0)
         return error->code;
-    for (size_t i = 0; i < milter->listen.count && i < MOST_LISTENERS; i++) {
+    for (size_t i = 0; i < milter->listen.count; i++) {
         if (mw_listen_open(milter->listen.items[i], &settings, &life->listeners[i], error) != 0)
             return error->code;
         life->listener_count++;

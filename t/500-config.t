@@ -66,6 +66,22 @@ is_deeply([$status, split /\n/, $said], [1,
     "test.conf:3: filter.c: source: 'header:' names no header field; it is written as in header:List-Id",
     "test.conf: filter.c: has the same file as 'b': /x/y",
 ], 'what a filter is told is checked too');
+for my $number (qw(nan -nan +nan NaN inf -inf +inf infinity 0x10 1e999 . - e5 1.2.3)) {
+    ($said, $status) = check("limits: { unpacked_size = \"$number\"; };\n", 'test.conf');
+    ok($status == 1 && $said =~ /'\Q$number\E' is not a size/, "$number is no number");
+}
+($said, $status) = check("filter: { a: { rate = \"-nan\"; promised_rate = \"nan\"; sync = \"nan\"; }; };\n", 'test.conf');
+unlike($said, qr/no mistakes/, '... nor for a filter');
+for my $number (qw(2k +2k 2048 2.5k .5m 2e3 2E+3)) {
+    ($said, $status) = check("limits: { unpacked_size = \"$number\"; };\n", 'test.conf');
+    is($status, 0, "$number is one") or diag($said);
+}
+my $sockets = join ', ', map { "\"unix:/s$_\"" } 1 .. 33;
+($said, $status) = check("milter: { listen = [$sockets]; };\n", 'test.conf');
+is($said, "test.conf:1: milter.listen: names 33, 32 are the most\n", 'more sockets than can be served are a mistake');
+$sockets =~ s/, "unix:.s33"//;
+($said, $status) = check("milter: { listen = [$sockets]; };\n", 'test.conf');
+is($status, 0, '... and as many as can be are none') or diag($said);
 my $dump = qx($mailwitness config dump);
 like($dump, qr{^filter: \{\nfrom: \{\n    source = "from";\n    file = "/.*/from[.]filter";}m, 'senders are remembered without being asked for');
 check("filter: { };\n", 'none.conf');
