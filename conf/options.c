@@ -62,7 +62,8 @@ const struct mw_option mw_options[] = {
     TEXT("milter", "control", milter.control, "/run/mailwitness/control.sock",
          "socket for mailwitness status, stats and reload; empty for none"),
     KIND("milter", "memory_max", MW_OPTION_SIZE, milter.memory_max, "1g", 1048576, TERA,
-         "bytes of messages held at once; what comes beyond meets failure.queue_full"),
+         "bytes of messages held at once, with their reports and what was unpacked from them; what "
+         "comes beyond meets failure.queue_full"),
     KIND("milter", "queue_time", MW_OPTION_TIME, milter.queue_ms, "60s", 100, 3600000,
          "how long a message waits for a free worker before it meets failure.queue_full"),
     KIND("milter", "queue_length", MW_OPTION_COUNT, milter.queue_most, "1000", 1, 1e6,

@@ -207,6 +207,11 @@ void mw_arena_own(struct mw_arena *arena, void (*free_function)(void *), void *t
     arena->owned = owned;
 }
 
+void mw_arena_count(struct mw_arena *arena, size_t bytes)
+{
+    arena->used += bytes;
+}
+
 size_t mw_arena_used(const struct mw_arena *arena)
 {
     return arena->used;

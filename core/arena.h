@@ -52,7 +52,10 @@ char *mw_arena_printf(struct mw_arena *arena, const char *format, ...)
  */
 void mw_arena_own(struct mw_arena *arena, void (*free_function)(void *), void *thing);
 
-/* Bytes handed out so far, for limits and tests. */
+/* Counts bytes that something owned by the arena holds elsewhere. */
+void mw_arena_count(struct mw_arena *arena, size_t bytes);
+
+/* Bytes handed out or counted so far, for limits and tests. */
 size_t mw_arena_used(const struct mw_arena *arena);
 
 /*

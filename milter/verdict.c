@@ -96,12 +96,12 @@ static int answer(struct mw_daemon *daemon, const struct mw_session *session,
     return result;
 }
 
-static size_t attached_bytes(const struct mw_report *report)
+/* What has come into the report's arena since held counts as well. */
+static void hold(struct mw_daemon *daemon, const struct mw_report *report, size_t *held)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < report->attachments.count; i++)
-        bytes += report->attachments.items[i].data.size;
-    return bytes;
+    size_t now = mw_arena_used(report->arena);
+    mw_admission_force(&daemon->admission, now - *held);
+    *held = now;
 }
 
 int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
@@ -110,11 +110,13 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     struct mw_message *message = session->message;
     mw_failures failures = 0;
     struct mw_report *report = mw_examine(daemon, session, wait, &failures);
-    /* What was unpacked is there already: it keeps others out until it is stored. */
-    size_t unpacked = attached_bytes(report);
-    mw_admission_force(&daemon->admission, unpacked);
+    /* The report is there already, with what was unpacked: it keeps others out until it is
+     * stored. */
+    size_t held = 0;
+    hold(daemon, report, &held);
     mw_memory_recall(daemon->memory, report);
     const struct mw_decision *decision = decide(message, report, failures);
+    hold(daemon, report, &held);
     decision = save(daemon, message, report, decision, failures);
     int result = answer(daemon, session, report, decision, context);
     /* Last before the reply is sent: a kill then forgets no sender whose mail was taken, and
@@ -124,6 +126,6 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     log_message(daemon, session, report, decision);
     count(daemon, report, decision->failures);
     mw_report_free(report);
-    mw_admission_give(&daemon->admission, unpacked);
+    mw_admission_give(&daemon->admission, held);
     return result;
 }

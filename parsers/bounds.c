@@ -13,6 +13,7 @@ enum {
     MOST_PARAMETERS = 500,       /* of a field: GMime's reading of them is quadratic */
     MOST_COLONS = 500,           /* in addresses: each can open a group, a level of GMime's stack */
     MOST_ADDRESS = 50,           /* fields of addresses in a header: GMime reads all for each */
+    FREE_FIELDS = 10,            /* of each header; the others count for all headers together */
     MOST_CONTENT = 100,          /* Content- fields that are kept beyond the bound on fields */
     FEW_LINES = 1000,            /* that start with "--", with which nothing can go wrong */
     MOST_COMPARISONS = 100000000 /* of such a line with a boundary; below a second */
@@ -24,6 +25,7 @@ struct bounds {
     struct mw_bytes bytes;                  /* as they are now */
     unsigned char *copy;                    /* made when a first change is needed */
     const struct mw_boundaries *boundaries; /* NULL: not asked for yet */
+    size_t fields;                          /* of all headers so far, without the free ones */
 };
 
 static unsigned char *bounds_writable(struct bounds *bounds)
@@ -64,6 +66,7 @@ static bool is_delimiter(struct bounds *bounds, size_t line)
 struct header {
     size_t delimiter; /* the line before it; SIZE_MAX: the message's own */
     size_t fields, content, address;
+    bool told;
     bool unsure, is_header; /* whether it is one has to be found out when it matters */
 };
 
@@ -118,6 +121,14 @@ static void note_content(struct bounds *bounds, struct mw_bytes field)
                       (int)name, (const char *)field.data);
 }
 
+static void note_fields(struct bounds *bounds, struct header *header)
+{
+    header->told = true;
+    mw_report_problem(bounds->parse->report, bounds->parse->limits, MW_PROBLEM_LIMIT_HEADER_COUNT,
+                      bounds->place, "more than %zu fields in all headers: the rest is left out",
+                      bounds->parse->limits->header_count);
+}
+
 /* How much of a field GMime is to see. */
 static size_t kept_of(struct bounds *bounds, struct mw_bytes field, bool content, bool address)
 {
@@ -139,7 +150,9 @@ static void bound_field(struct bounds *bounds, struct header *header, size_t sta
     bool content = mw_bytes_has_prefix_nocase(field, "Content-"), address = is_address_field(field);
     header->fields++;
     header->address += address;
-    bool surplus = header->fields > most + 1 && !(content && header->content++ < MOST_CONTENT);
+    bounds->fields += header->fields > FREE_FIELDS && matters(bounds, header);
+    bool surplus = header->fields > most + 1 || bounds->fields > most + 1;
+    surplus = surplus && !(content && header->content++ < MOST_CONTENT);
     if (header->address > MOST_ADDRESS && address)
         surplus = true;
     size_t kept = surplus ? 0 : kept_of(bounds, field, content, address);
@@ -147,6 +160,8 @@ static void bound_field(struct bounds *bounds, struct header *header, size_t sta
         return;
     if (content)
         note_content(bounds, field);
+    else if (surplus && !address && header->fields <= most + 1 && !header->told)
+        note_fields(bounds, header);
     else if (address && surplus && header->address == MOST_ADDRESS + 1)
         mw_report_problem(bounds->parse->report, bounds->parse->limits,
                           MW_PROBLEM_LIMIT_ADDRESS_COUNT, bounds->place,

@@ -78,9 +78,8 @@ void mw_parse_give(struct mw_parse *parse, size_t size)
 size_t mw_parse_scan_most(const struct mw_parse *parse)
 {
     size_t most = by_ratio(parse);
-    if (parse->limits->unpacked_size < most)
-        most = parse->limits->unpacked_size;
-    return most > SIZE_MAX / 2 ? SIZE_MAX : most * 2;
+    most = most > SIZE_MAX / 2 ? SIZE_MAX : most * 2;
+    return most < parse->limits->unpacked_size ? most : parse->limits->unpacked_size;
 }
 
 bool mw_parse_is_spent(const struct mw_parse *parse)

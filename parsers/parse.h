@@ -48,8 +48,9 @@ bool mw_parse_take(struct mw_parse *parse, const char *place, size_t size);
 void mw_parse_give(struct mw_parse *parse, size_t size);
 
 /*
- * Bytes that scanners which unpack by themselves may unpack of the whole message: twice
- * what we may, as they look into an archive once for each that holds it.
+ * Bytes that scanners which unpack by themselves may unpack of the whole message, beside the
+ * parts as they are. By its size twice what we may, as they look into an archive once for
+ * each that holds it.
  */
 size_t mw_parse_scan_most(const struct mw_parse *parse);
 

@@ -82,10 +82,12 @@ static struct mw_report *read_framed(struct mw_bytes bytes, unsigned char *room,
                                      struct mw_error *error)
 {
     struct mw_report *report = mw_result_read(bytes, error);
-    if (report)
+    if (report) {
         mw_arena_own(report->arena, free, room);
-    else
+        mw_arena_count(report->arena, bytes.size);
+    } else {
         free(room);
+    }
     return report;
 }
 

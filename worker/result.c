@@ -131,9 +131,11 @@ struct mw_report *mw_result_read_file(struct mw_memfile *file, struct mw_error *
     struct mw_bytes bytes;
     struct mw_report *report =
         mw_memfile_map(file, &bytes, error) == 0 ? mw_result_read(bytes, error) : NULL;
-    if (report)
+    if (report) {
         mw_arena_own(report->arena, free_memfile, file);
-    else
+        mw_arena_count(report->arena, mw_memfile_size(file));
+    } else {
         mw_memfile_free(file);
+    }
     return report;
 }

@@ -79,6 +79,12 @@ static void test_usual(void)
     apply(&text);
     tap_ok(is_unchanged(&text), "nor is a text of lines with dashes, however many");
     done(&text);
+    struct sample lines = new_sample("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n-- \n");
+    add(&lines, "a line: of a text\n", 100000);
+    add(&lines, "--b\nX: v\nContent-Type: text/plain\n\nx\n", 1000);
+    apply(&lines);
+    tap_ok(is_unchanged(&lines), "nor do the lines of a text count as fields");
+    done(&lines);
     struct sample list = new_sample("From: a@b.c\r\n\r\n--c\r\n");
     add(&list, "a:;", 100000);
     add(&list, "\r\nTo: x\r\n", 20000);
@@ -117,6 +123,17 @@ static void test_fields(void)
                   "and with them what tells how the message is built");
     tap_is_number((long long)fields.readable.size, (long long)fields.size, "in their places");
     done(&fields);
+    struct sample headers = new_sample("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+    for (unsigned i = 0; i < 1900; i++) {
+        add(&headers, "--b\r\n", 1);
+        add(&headers, "X: v\r\n", 1000);
+        add(&headers, "Content-Type: text/html\r\n\r\nx\r\n", 1);
+    }
+    apply(&headers);
+    tap_ok(count(headers.readable, "X: v") < 40000, "all headers together have a bound on fields");
+    tap_is_number((long long)count(headers.readable, "text/html"), 1900, "but for what matters");
+    tap_is(headers.report->errors.items[0].name, "limit.header_count", "and that is said");
+    done(&headers);
     struct sample field = new_sample("X: ");
     add(&field, "a", 10000000);
     add(&field, "\r\nTo: a@b.c\r\n\r\nx", 1);

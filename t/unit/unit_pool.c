@@ -398,6 +398,30 @@ static void test_lies(void)
     mw_memfile_free(file);
 }
 
+/* What a report holds is counted with what was unpacked and lies outside of its arena. */
+static void test_held(struct mw_pool *pool)
+{
+    enum { LINES = 5000 };
+    static const char head[] = "Content-Type: application/octet-stream\n\n",
+                      line[] = "held by it\n";
+    struct mw_error error = {0};
+    char *text = malloc(sizeof head + LINES * sizeof line);
+    size_t used = (size_t)sprintf(text, "%s", head);
+    for (int i = 0; i < LINES; i++)
+        used += (size_t)sprintf(text + used, "%s", line);
+    struct mw_memfile *small = message_of("From: a@b.c\n\nx"), *large = message_of(text);
+    struct mw_report *one = mw_pool_examine(pool, small, &error),
+                     *other = mw_pool_examine(pool, large, &error);
+    tap_ok(one && other &&
+               mw_arena_used(other->arena) - mw_arena_used(one->arena) >= used - sizeof head,
+           "a report counts the bytes of its attachments as its own");
+    mw_report_free(one);
+    mw_report_free(other);
+    mw_memfile_free(small);
+    mw_memfile_free(large);
+    free(text);
+}
+
 static void test_end(struct mw_pool *pool)
 {
     pid_t pids[64];
@@ -423,6 +447,7 @@ int main(void)
     if (!tap_ok(pool != NULL, "a pool starts"))
         printf("# %s\n", error.text);
     if (pool) {
+        test_held(pool);
         test_reload(pool);
         test_reload_under_way(pool);
         test_killing(pool);
