@@ -1,10 +1,14 @@
 /* mailwitness spool: the messages that wait for Redis. */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/configured.h"
 #include "cli/print.h"
@@ -26,7 +30,8 @@ static const char usage[] =
     "\n"
     "  list             one line a message, oldest first\n"
     "  show             the report of one of them, as JSON\n"
-    "  flush            bring them to Redis now, where no daemon runs\n"
+    "  flush            bring them to Redis now, where no daemon runs; with --refused\n"
+    "                   a running one is asked to\n"
     "\n"
     "  --refused        those that Redis refused and that were set aside: list and show\n"
     "                   these; flush tries them again\n"
@@ -194,6 +199,47 @@ static int flush_with(struct spool *spool, struct mw_store *store)
     return result == 0 ? MW_EXIT_OK : mw_command_fail(spool->command, "%s", error.text);
 }
 
+/* Records of a kind that are still to be brought. */
+static uint64_t count_records(const struct spool *spool, const char *kind)
+{
+    struct mw_spool_entry entry;
+    uint64_t count = 0;
+    struct mw_spool_reader *reader = mw_spool_reader_new(spool->folder, kind, NULL);
+    while (reader && mw_spool_next(reader, &entry, NULL) > 0)
+        count += !entry.done;
+    mw_spool_reader_free(reader);
+    return count;
+}
+
+/* The daemon has the folder: it is asked, by a file in it, and does it within seconds. */
+static int ask_daemon(const struct spool *spool)
+{
+    char path[PATH_MAX];
+    const struct timespec moment = {0, 100000000};
+    uint64_t before = count_records(spool, MW_REFUSED_KIND), left = spool->wait_s * 10UL;
+    snprintf(path, sizeof path, "%s/" MW_RETRY_FILE, spool->folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return mw_command_fail(spool->command, "cannot ask the daemon by the file %s: %s", path,
+                               strerror(errno));
+    close(fd);
+    for (; left > 0 && access(path, F_OK) == 0; left--)
+        nanosleep(&moment, NULL);
+    if (access(path, F_OK) == 0) {
+        unlink(path);
+        return mw_command_fail(spool->command,
+                               "the daemon that has %s did not try them again within %u s: Redis "
+                               "is away, or it is of an older version",
+                               spool->folder, spool->wait_s);
+    }
+    for (; left > 0 && count_records(spool, MW_SPOOL_KIND) > 0; left--)
+        nanosleep(&moment, NULL);
+    printf("%llu messages tried again by the daemon, %llu wait, %llu are set aside as refused\n",
+           (unsigned long long)before, (unsigned long long)count_records(spool, MW_SPOOL_KIND),
+           (unsigned long long)count_records(spool, MW_REFUSED_KIND));
+    return MW_EXIT_OK;
+}
+
 static int flush(struct spool *spool)
 {
     struct mw_error error = {0};
@@ -203,6 +249,8 @@ static int flush(struct spool *spool)
         return mw_command_fail(spool->command,
                                "the configuration names no Redis: set redis.address");
     struct mw_store *store = mw_store_new(&settings, &error);
+    if (!store && error.code == MW_ERR_BUSY && spool->refused)
+        return ask_daemon(spool);
     if (!store && error.code == MW_ERR_BUSY)
         return mw_command_fail(spool->command,
                                "%s; it brings its messages to Redis by itself when that is back",

@@ -13,6 +13,9 @@ static const char *const outputs[] = {"json", "text", "nothing", NULL};
 static const char *const sandboxes[] = {"required", "best", "off", NULL};
 static const char *const modes[] = {"observe", "act", NULL};
 static const char *const outcomes[] = {"strictest", "lenient", "each", NULL};
+/* By the numbers of actions. */
+static const char *const unrecorded_actions[] = {"as_decided", "",       "tag",     "quarantine",
+                                                 "tempfail",   "reject", "discard", NULL};
 static const char *const removals[] = {"record", "quarantine", NULL};
 static const char *const spool_policies[] = {"refuse", "drop_oldest", NULL};
 
@@ -119,6 +122,8 @@ const struct mw_option mw_options[] = {
             "when a part is damaged, or mail clients may read it in a way that was not scanned"),
     FAILURE(engine_missing, "tag", "when a scanner is missing or failed"),
     FAILURE(store_unavailable, "tempfail", "when neither Redis nor the spool took the result"),
+    NAME("failure", "refusal_unrecorded", failure.refusal_unrecorded, "as_decided",
+         unrecorded_actions, "with a message that is to be refused, when that cannot be recorded"),
     FAILURE(internal_error, "tempfail", "when mailwitness itself made a mistake"),
 
     KIND("workers", "count", MW_OPTION_COUNT, workers.count, "0", 0, 1024,

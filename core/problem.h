@@ -18,14 +18,15 @@
 enum mw_failure {
     MW_WORKER_CRASHED,
     MW_TIMED_OUT,
-    MW_BAD_REPORT,        /* what the worker answered is no sound report */
-    MW_QUEUE_FULL,        /* no worker or no memory was free in time */
-    MW_OUT_OF_RESOURCES,  /* the system gave no descriptor, process or memory for it */
-    MW_TOO_LARGE,         /* above limits.message_size: not scanned at all */
-    MW_LIMITS,            /* another limit kept a part from being scanned */
-    MW_UNREADABLE,        /* a part is damaged, or mail clients read it in other ways */
-    MW_ENGINE_MISSING,    /* none is configured, or one failed */
-    MW_STORE_UNAVAILABLE, /* neither Redis nor the spool took the result */
+    MW_BAD_REPORT,         /* what the worker answered is no sound report */
+    MW_QUEUE_FULL,         /* no worker or no memory was free in time */
+    MW_OUT_OF_RESOURCES,   /* the system gave no descriptor, process or memory for it */
+    MW_TOO_LARGE,          /* above limits.message_size: not scanned at all */
+    MW_LIMITS,             /* another limit kept a part from being scanned */
+    MW_UNREADABLE,         /* a part is damaged, or mail clients read it in other ways */
+    MW_ENGINE_MISSING,     /* none is configured, or one failed */
+    MW_STORE_UNAVAILABLE,  /* neither Redis nor the spool took the result */
+    MW_REFUSAL_UNRECORDED, /* so that a message would be refused without a record of it */
     MW_INTERNAL_ERROR,
     MW_FAILURE_COUNT,
     MW_NO_FAILURE = MW_FAILURE_COUNT

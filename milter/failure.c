@@ -21,6 +21,7 @@ static const struct {
     [MW_UNREADABLE] = {OPTION(unreadable)},
     [MW_ENGINE_MISSING] = {OPTION(engine_missing)},
     [MW_STORE_UNAVAILABLE] = {OPTION(store_unavailable)},
+    [MW_REFUSAL_UNRECORDED] = {OPTION(refusal_unrecorded)},
     [MW_INTERNAL_ERROR] = {OPTION(internal_error)},
 };
 

@@ -26,7 +26,8 @@ enum mw_failure mw_failure_of_error(const struct mw_error *error);
  * core/problem.h. */
 mw_failures mw_failures_of_report(const struct mw_report *report);
 
-/* The action configured for one. Never MW_ACTION_ACCEPT. */
+/* The action configured for one. Never MW_ACTION_ACCEPT; MW_ACTION_NONE, of
+ * MW_REFUSAL_UNRECORDED alone: what was decided. */
 enum mw_action mw_failure_action(const struct mw_config *config, enum mw_failure failure);
 
 #endif

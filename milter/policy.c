@@ -114,6 +114,14 @@ static void raise_for_failures(struct deciding *deciding, struct outcome *outcom
         outcome->action = action;
         outcome->by = mw_arena_printf(deciding->arena, "failure.%s", mw_failure_name(i));
     }
+    /* The one that may make it milder: nobody could tell later why a message was refused. */
+    enum mw_action unrecorded = mw_failure_action(deciding->policy->config, MW_REFUSAL_UNRECORDED);
+    if (deciding->message.failures & mw_failure_bit(MW_REFUSAL_UNRECORDED) &&
+        outcome->action == MW_ACTION_REJECT && unrecorded != MW_ACTION_NONE) {
+        outcome->action = unrecorded;
+        outcome->by =
+            mw_arena_printf(deciding->arena, "failure.%s", mw_failure_name(MW_REFUSAL_UNRECORDED));
+    }
     bool whole =
         deciding->message.failures == 0 && deciding->facts->report->verdict != MW_UNSCANNED;
     if (!whole && outcome->action == MW_ACTION_ACCEPT)

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "milter/examine.h"
 #include "parsers/parse.h"
+#include "store/schema.h"
 
 unsigned long mw_verdict_rights(void)
 {
@@ -77,7 +78,25 @@ static const struct mw_decision *save(struct mw_daemon *daemon, const struct mw_
         return decision;
     mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not stored: %s", message->id,
                  error.text);
-    return decide(message, report, failures | mw_failure_bit(MW_STORE_UNAVAILABLE));
+    failures |= mw_failure_bit(MW_STORE_UNAVAILABLE);
+    if (report->action == MW_ACTION_REJECT)
+        failures |= mw_failure_bit(MW_REFUSAL_UNRECORDED);
+    return decide(message, report, failures);
+}
+
+/* The report is stored before the reply is carried out, so that nothing is answered without a
+ * record. When the mail server then does not take the reply, what was stored is not what was
+ * done: it is stored again, in a way that makes it the last word. */
+static void correct(struct mw_daemon *daemon, const struct mw_message *message,
+                    struct mw_report *report)
+{
+    struct mw_error error = {0};
+    report->action = MW_ACTION_TEMPFAIL;
+    report->intended = MW_ACTION_NONE;
+    report->decided_by = MW_DECIDED_ANEW;
+    if (mw_memory_save(daemon->memory, report, &error) != 0)
+        mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id,
+                     "%s: what was stored could not be corrected: %s", message->id, error.text);
 }
 
 static int answer(struct mw_daemon *daemon, const struct mw_session *session,
@@ -119,6 +138,8 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     hold(daemon, report, &held);
     decision = save(daemon, message, report, decision, failures);
     int result = answer(daemon, session, report, decision, context);
+    if (result == SMFIS_TEMPFAIL && report->action != MW_ACTION_TEMPFAIL)
+        correct(daemon, message, report);
     /* Last before the reply is sent: a kill then forgets no sender whose mail was taken, and
      * one whose mail the server is told to refuse, or to take later, is as new as before. */
     if (result == SMFIS_ACCEPT)

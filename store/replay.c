@@ -261,6 +261,24 @@ static void look_again(struct mw_store *store)
         mw_store_went_away(store, trouble, &error);
 }
 
+/* Another process may ask for it, as it has not got the folder: by a file there. */
+static void retry_when_asked(struct mw_store *store)
+{
+    char path[PATH_MAX];
+    struct mw_error error = {0};
+    uint64_t count = 0;
+    if (!store->refused)
+        return;
+    snprintf(path, sizeof path, "%s/" MW_RETRY_FILE, store->settings->spool.folder);
+    if (access(path, F_OK) != 0)
+        return;
+    int result = mw_store_retry_refused(store, &count, &error);
+    unlink(path);
+    mw_store_tell(store, result == 0 ? MW_LOG_NOTICE : MW_LOG_ERROR,
+                  "%llu records that Redis had refused are tried again, as was asked for%s%s",
+                  (unsigned long long)count, result == 0 ? "" : ": ", error.text);
+}
+
 /* While Redis is there: looks now and then, as without mail nobody would notice. */
 static void look_after(struct mw_store *store, int64_t *last_look)
 {
@@ -272,6 +290,7 @@ static void look_after(struct mw_store *store, int64_t *last_look)
             mw_store_went_away(store, trouble, &error);
             return;
         }
+        retry_when_asked(store);
     }
     repeat_recent(store);
     bring_waiting(store);

@@ -101,6 +101,10 @@ int mw_store_drain(struct mw_store *store, unsigned time_ms, struct mw_error *er
 /* Puts records that Redis had refused back into the spool; *count how many. */
 int mw_store_retry_refused(struct mw_store *store, uint64_t *count, struct mw_error *error);
 
+/* A file of this name in the spool's folder asks the process that has it to do that; it is
+ * removed when that is done. */
+#define MW_RETRY_FILE "retry-refused"
+
 /* Kinds of spool files, for readers. */
 #define MW_SPOOL_KIND "wait"
 #define MW_RECENT_KIND "recent"

@@ -45,4 +45,16 @@ is(scalar(() = $said =~ /^notice error: Redis refused message .* WRONGTYPE/mg), 
 $redis->cli(qw(del mw:index:client:192.0.2.3));
 qx($ENV{MAILWITNESS} spool flush --refused --config $config);
 is_deeply([missing($redis, $acknowledged)], [], 'it can be tried again when the reason is gone');
+
+# A process that has the spool, as a daemon, is asked for it.
+$redis->cli(qw(set mw:index:client:192.0.2.3 foreign));
+feed($config, 20, 2);
+$redis->cli(qw(del mw:index:client:192.0.2.3));
+my ($text);
+($acknowledged) = feed_while($config, [100, 1, 60000], sub {
+    sleep 1;
+    $text = qx($ENV{MAILWITNESS} spool flush --refused --config $config 2>&1);
+});
+is($text, "1 messages tried again by the daemon, 0 wait, 0 are set aside as refused\n", 'beside a daemon, the daemon is asked to try again');
+is($redis->cli('zcard', 'mw:index:client:192.0.2.3'), 2, '... and the message is there');
 done_testing();

@@ -391,6 +391,7 @@ static const struct {
     {MW_UNREADABLE, "unreadable", "archive.damaged", MW_ACTION_TAG},
     {MW_ENGINE_MISSING, "engine_missing", "scanner.failed", MW_ACTION_TAG},
     {MW_STORE_UNAVAILABLE, "store_unavailable", NULL, MW_ACTION_TEMPFAIL},
+    {MW_REFUSAL_UNRECORDED, "refusal_unrecorded", NULL, MW_ACTION_TAG},
     {MW_INTERNAL_ERROR, "internal_error", NULL, MW_ACTION_TEMPFAIL},
 };
 
@@ -466,6 +467,26 @@ static void test_failures(void)
     mw_texts_add(report->arena, &report->unscanned, "no scanner is configured");
     tap_ok(mw_failures_of_report(report) == mw_failure_bit(MW_ENGINE_MISSING),
            "without any scanner the engine is missing");
+    mw_report_free(report);
+}
+
+/* What is to be refused, and can be recorded nowhere. */
+static void test_refusal(void)
+{
+    static const char rule[] = "policy: ( { name = \"no\"; action = \"reject\"; } );";
+    mw_failures both = mw_failure_bit(MW_REFUSAL_UNRECORDED) | mw_failure_bit(MW_STORE_UNAVAILABLE);
+    struct mw_report *report = sample();
+    const struct mw_decision *decision = decide_for(acting("", rule), report, both, false);
+    tap_ok(decision->action == MW_ACTION_REJECT && strcmp(decision->by, "policy.no") == 0,
+           "a message that is to be refused is, also where that cannot be recorded");
+    char rest[SIZE];
+    snprintf(rest, sizeof rest, "failure: { refusal_unrecorded = \"tempfail\"; }; %s", rule);
+    decision = decide_for(acting("", rest), report, both, false);
+    tap_ok(decision->action == MW_ACTION_TEMPFAIL &&
+               strcmp(decision->by, "failure.refusal_unrecorded") == 0,
+           "... or put off, where that is wanted");
+    decision = decide_for(acting("", rest), report, 0, false);
+    tap_ok(decision->action == MW_ACTION_REJECT, "... but only where it cannot be recorded");
     mw_report_free(report);
 }
 
@@ -757,6 +778,7 @@ int main(void)
     test_clients();
     test_precedence();
     test_failures();
+    test_refusal();
     test_failures_together();
     test_direction();
     test_recipients();
