@@ -84,3 +84,54 @@ AC_DEFUN([MW_COMPILER_FLAGS], [
   AC_SUBST([MW_HARDENING_LDFLAGS])
   AC_SUBST([MW_FUZZ])
 ])
+
+dnl MW_CHECK_FRAME_READER: whether a mi_rd_cmd of ours is called in place of libmilter's, which
+dnl a program tries with a connection to itself
+AC_DEFUN([MW_CHECK_FRAME_READER], [
+  AC_ARG_ENABLE([frame-reader],
+    [AS_HELP_STRING([--disable-frame-reader], [let libmilter read frames, which a relay looks at before])],
+    [], [enable_frame_reader=auto])
+  AS_IF([test "x$enable_frame_reader" = xauto], [
+    AC_MSG_CHECKING([whether frames can be read in libmilter's place])
+    mw_saved_LIBS=$LIBS
+    LIBS="$MILTER_LIBS $LIBS -lpthread"
+    AC_RUN_IFELSE([AC_LANG_SOURCE([[
+#include <libmilter/mfapi.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+char *mi_rd_cmd(int fd, const struct timeval *timeout, char *command, size_t *size, const char *name);
+char *mi_rd_cmd(int fd, const struct timeval *timeout, char *command, size_t *size, const char *name)
+{
+    (void)fd; (void)timeout; (void)command; (void)size;
+    unlink("conftest.socket");
+    _exit(strcmp(name, "conftest") != 0);
+}
+static void *run(void *unused) { smfi_main(); return unused; }
+int main(void)
+{
+    static char name[] = "conftest", at[] = "unix:conftest.socket";
+    struct smfiDesc filter = {.xxfi_name = name, .xxfi_version = SMFI_VERSION};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "conftest.socket"};
+    pthread_t thread;
+    alarm(10);
+    if (smfi_register(filter) != MI_SUCCESS || smfi_setconn(at) != MI_SUCCESS ||
+        smfi_opensocket(1) != MI_SUCCESS || pthread_create(&thread, 0, run, 0) != 0)
+        return 2;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, "1234Q", 5) != 5)
+        return 3;
+    pause();
+    return 4;
+}]])], [enable_frame_reader=yes], [enable_frame_reader=no], [enable_frame_reader=no])
+    LIBS=$mw_saved_LIBS
+    rm -f conftest.socket
+    AC_MSG_RESULT([$enable_frame_reader])
+  ])
+  AS_IF([test "x$enable_frame_reader" = xyes], [mw_frame_reader_place="in libmilter's place"],
+    [mw_frame_reader_place="by libmilter, behind a relay"])
+  AM_CONDITIONAL([WITH_FRAME_READER], [test "x$enable_frame_reader" = xyes])
+])

@@ -8,6 +8,8 @@
 
 #include "core/clock.h"
 #include "milter/engine.h"
+#include "milter/frame.h"
+#include "milter/reader.h"
 #include "milter/verdict.h"
 #include "parsers/parse.h"
 
@@ -70,6 +72,27 @@ static void ask_for_macros(SMFICTX *context)
         smfi_setsymlist(context, wanted[i].stage, (char *)(uintptr_t)wanted[i].names);
 }
 
+/* Whether frames are looked at before libmilter uses them. It is another one than we were
+ * built for when not: rather no mail than that. */
+static bool frames_are_ours(void)
+{
+    if (!mw_reader_is_built() || mw_reader_command() != '\0')
+        return true;
+    mw_log_write(the_daemon->log, MW_LOG_ERROR, NULL,
+                 "libmilter is another one than this program was built for and reads frames "
+                 "itself: connection refused; build it again");
+    return false;
+}
+
+static void on_refused(void *user, char letter, const char *why)
+{
+    const struct mw_daemon *daemon = user;
+    mw_log_write(daemon->log, MW_LOG_WARNING, NULL,
+                 "a client of the milter socket sent what is no frame of the protocol (%c: %s): "
+                 "connection closed",
+                 letter > ' ' && letter < 0x7f ? letter : '?', why);
+}
+
 /*
  * Nothing is answered before the end of a message, so that the mail server need not
  * wait for us at each step (libmilter answers for us where a server cannot do without);
@@ -83,7 +106,7 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     (void)unused1;
     (void)unused2;
     struct mw_session *session = session_of(context);
-    if (!session)
+    if (!session || !frames_are_ours())
         return SMFIS_REJECT;
     if (actions & SMFIF_SETSYMLIST)
         ask_for_macros(context);
@@ -265,6 +288,7 @@ static sfsistat on_close(SMFICTX *context)
 {
     struct mw_session *session = smfi_getpriv(context);
     mw_engine_heard();
+    mw_reader_close();
     if (!session)
         return SMFIS_CONTINUE;
     end_message(session);
@@ -293,6 +317,7 @@ int mw_callbacks_register(struct mw_daemon *daemon, struct mw_error *error)
         .xxfi_negotiate = on_negotiate,
     };
     the_daemon = daemon;
+    mw_frame_on_refused(on_refused, daemon);
     if (smfi_register(filter) != MI_SUCCESS)
         return mw_fail(error, MW_ERR_INTERNAL, "libmilter does not take our callbacks");
     return 0;

@@ -17,6 +17,7 @@ enum { DESCRIPTORS = 65536, IDLE_S = 7200 };
 
 /* As libmilter, of which there is one a process. */
 static int the_descriptor = -1;
+static int the_file = -1; /* of a private socket: see listen.h */
 static atomic_bool the_end;
 static atomic_uint heard, heard_before; /* callbacks, now and at the last nudge */
 
@@ -47,7 +48,7 @@ static int open_private(const char *folder, struct mw_error *error)
     return 0;
 }
 
-int mw_engine_prepare(int fd, struct mw_error *error)
+int mw_engine_prepare(const struct mw_listener *listener, struct mw_error *error)
 {
     const char *parent = getenv("TMPDIR");
     char folder[48];
@@ -59,7 +60,9 @@ int mw_engine_prepare(int fd, struct mw_error *error)
     rmdir(folder);
     if (result != 0)
         return result;
-    if (dup3(fd, the_descriptor, O_CLOEXEC) < 0)
+    if (listener->file >= 0)
+        the_file = fcntl(listener->file, F_DUPFD_CLOEXEC, 0);
+    if (dup3(listener->fd, the_descriptor, O_CLOEXEC) < 0 || (listener->file >= 0 && the_file < 0))
         return mw_fail_errno(error, "cannot give libmilter our socket");
     smfi_settimeout(IDLE_S);
     return 0;
@@ -85,9 +88,11 @@ void mw_engine_heard(void)
 
 int mw_engine_connect(void)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t size = sizeof address;
-    if (getsockname(the_descriptor, (struct sockaddr *)&address, &size) != 0)
+    if (the_file >= 0)
+        snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", the_file);
+    else if (getsockname(the_descriptor, (struct sockaddr *)&address, &size) != 0)
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, size) == 0)

@@ -10,11 +10,12 @@
 
 #include <stdbool.h>
 
+#include "milter/listen.h"
 #include "milter/wake.h"
 
-/* Puts the listening unix socket fd (kept open, borrowed) in the place of libmilter's.
- * After mw_callbacks_register. Once a process. */
-int mw_engine_prepare(int fd, struct mw_error *error);
+/* Puts a listening unix socket (borrowed, what is needed of it is kept open) in the place of
+ * libmilter's. After mw_callbacks_register. Once a process. */
+int mw_engine_prepare(const struct mw_listener *listener, struct mw_error *error);
 
 /* Starts the loop in a thread of its own; wake (borrowed) is woken should it end. */
 int mw_engine_start(struct mw_wake *wake, struct mw_error *error);

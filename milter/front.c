@@ -1,4 +1,5 @@
-/* front: one epoll loop; a relay has two ends and a buffer for each way. */
+/* front: one epoll loop; a relay has two ends and a buffer for each way. What comes from
+ * outside goes on frame by frame, each looked at when it is whole. */
 #include "milter/front.h"
 
 #include <errno.h>
@@ -11,9 +12,11 @@
 #include <unistd.h>
 
 #include "milter/engine.h"
+#include "milter/frame.h"
 #include "milter/wake.h"
 
-enum { BUFFER = 65536, EVENTS = 64, TURNS = 8, PAUSE_US = 10000 };
+/* The largest frame fits. */
+enum { BUFFER = MW_FRAME_HEAD + MW_FRAME_DATA_MAX, EVENTS = 64, TURNS = 8, PAUSE_US = 10000 };
 
 enum kind { LISTENER, END };
 
@@ -31,14 +34,16 @@ struct mw_front {
     size_t listener_count;
 };
 
-/* One end of a relay, and what came from it and is to go to the other. */
+/* One end of a relay, and what came from it and is to go to the other: the bytes of the buffer
+ * from start on, as many as size; the first of them, as many as good, may go. */
 struct end {
     struct source source;
     struct relay *relay;
     struct end *other;
     bool tcp, ended, told; /* nothing more comes; the other end was told so */
+    bool looked_at;        /* frames of a mail server, not answers of libmilter */
     uint32_t interest;     /* as epoll knows it */
-    size_t start, size;
+    size_t start, size, good;
     unsigned char buffer[BUFFER];
 };
 
@@ -56,10 +61,35 @@ static void acknowledge(int fd)
 
 /* --- moving bytes ---------------------------------------------------------------- */
 
-/* Fills the empty buffer; false when there is nothing to be had now. */
+/* All whole frames behind those that are good already. */
+static void look_at_frames(struct end *end)
+{
+    while (end->size - end->good >= MW_FRAME_HEAD) {
+        const unsigned char *at = end->buffer + end->start + end->good;
+        char letter = (char)at[MW_FRAME_HEAD - 1];
+        long size = mw_frame_data_size(at);
+        if (size >= 0 && end->size - end->good < MW_FRAME_HEAD + (size_t)size)
+            return;
+        const char *why =
+            size < 0 ? "a length that no frame has"
+                     : mw_frame_wrong(letter, (struct mw_bytes){at + MW_FRAME_HEAD, (size_t)size});
+        if (why) {
+            mw_frame_refuse(letter, why);
+            end->relay->dead = true;
+            return;
+        }
+        end->good += MW_FRAME_HEAD + (size_t)size;
+    }
+}
+
+/* Reads more behind what is there, none of which may go yet; false when there is nothing to be
+ * had now. */
 static bool take(struct end *end)
 {
-    ssize_t got = recv(end->source.fd, end->buffer, BUFFER, 0);
+    if (end->start > 0)
+        memmove(end->buffer, end->buffer + end->start, end->size);
+    end->start = 0;
+    ssize_t got = recv(end->source.fd, end->buffer + end->size, BUFFER - end->size, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     if (got < 0)
@@ -68,19 +98,22 @@ static bool take(struct end *end)
         end->ended = true;
         return false;
     }
-    end->start = 0;
-    end->size = (size_t)got;
+    end->size += (size_t)got;
     if (end->tcp)
         acknowledge(end->source.fd);
+    if (end->looked_at)
+        look_at_frames(end);
+    else
+        end->good = end->size;
     return true;
 }
 
-/* Empties the buffer; false when it cannot be emptied now. */
+/* Sends what may go; false when it cannot be sent now. */
 static bool pass(struct end *end)
 {
-    while (end->size > 0) {
+    while (end->good > 0) {
         ssize_t sent =
-            send(end->other->source.fd, end->buffer + end->start, end->size, MSG_NOSIGNAL);
+            send(end->other->source.fd, end->buffer + end->start, end->good, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EAGAIN)
@@ -91,6 +124,7 @@ static bool pass(struct end *end)
         }
         end->start += (size_t)sent;
         end->size -= (size_t)sent;
+        end->good -= (size_t)sent;
     }
     return true;
 }
@@ -101,7 +135,7 @@ static void pump(struct end *end)
     for (int turn = 0; turn < TURNS && !end->relay->dead; turn++)
         if (!pass(end) || end->ended || !take(end))
             break;
-    if (end->ended && end->size == 0 && !end->told && !end->relay->dead) {
+    if (end->ended && end->good == 0 && !end->told && !end->relay->dead) {
         shutdown(end->other->source.fd, SHUT_WR);
         end->told = true;
     }
@@ -118,8 +152,8 @@ static void close_relay(struct relay *relay)
 
 static void watch(const struct mw_front *front, struct end *end)
 {
-    uint32_t interest = (end->size == 0 && !end->ended ? (uint32_t)EPOLLIN : 0) |
-                        (end->other->size > 0 ? (uint32_t)EPOLLOUT : 0);
+    uint32_t interest = (end->good == 0 && !end->ended ? (uint32_t)EPOLLIN : 0) |
+                        (end->other->good > 0 ? (uint32_t)EPOLLOUT : 0);
     if (interest == end->interest)
         return;
     struct epoll_event event = {.events = interest, .data.ptr = &end->source};
@@ -158,6 +192,7 @@ static bool begin(const struct mw_front *front, struct relay *relay, int outer, 
             return false;
     }
     relay->ends[0].tcp = tcp;
+    relay->ends[0].looked_at = true;
     return true;
 }
 

@@ -1,6 +1,7 @@
 /*
  * front: further sockets for libmilter, which has one: connections to them are taken
- * here and led to it, byte for byte, in one thread.
+ * here and led to it, byte for byte, in one thread. Frames are looked at on the way
+ * (milter/frame.h): a connection that sends a wrong one ends.
  *
  * It also keeps TCP from stalling. A mail server that speaks of a small message in
  * several writes waits, by Nagle's algorithm, for the first to be acknowledged, and the

@@ -24,6 +24,7 @@
 #include "milter/front.h"
 #include "milter/listen.h"
 #include "milter/notify.h"
+#include "milter/reader.h"
 #include "milter/wake.h"
 #include "parsers/parse.h"
 #include "worker/rights.h"
@@ -310,16 +311,17 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
 
 /* --- running ------------------------------------------------------------------- */
 
-/* libmilter has the first unix socket, or a private one; all others go by the front. */
+/* libmilter has the first unix socket, or a private one; all others go by the front, and so
+ * do all where libmilter cannot be kept from reading frames itself. */
 static int serve_listeners(struct lifecycle *life, struct mw_error *error)
 {
-    struct mw_listener own = {.fd = -1};
-    size_t direct = 0;
+    struct mw_listener own = {.fd = -1, .file = -1};
+    size_t direct = mw_reader_is_built() ? 0 : life->listener_count;
     while (direct < life->listener_count && !life->listeners[direct].local)
         direct++;
     if (direct == life->listener_count && mw_listen_private(&own, error) != 0)
         return error->code;
-    mw_engine_prepare(own.fd >= 0 ? own.fd : life->listeners[direct].fd, error);
+    mw_engine_prepare(own.fd >= 0 ? &own : &life->listeners[direct], error);
     mw_listen_close(&own);
     struct mw_front *front = NULL;
     if (error->code == 0 && (life->listener_count > 1 || direct > 0))
@@ -443,7 +445,7 @@ static int run(struct lifecycle *life, struct mw_error *error)
 
 int mw_lifecycle_run(const struct mw_lifecycle_options *options, struct mw_error *error)
 {
-    struct lifecycle life = {.options = options, .control.fd = -1, .parent = -1};
+    struct lifecycle life = {.options = options, .control = {.fd = -1, .file = -1}, .parent = -1};
     bool started = prepare(&life, error) == 0 && start_threads(&life, error) == 0;
     if (started && life.daemon)
         return run(&life, error);

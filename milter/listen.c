@@ -91,6 +91,13 @@ int mw_listen_check(const char *text, struct mw_error *error)
     return parse(text, &place, error);
 }
 
+bool mw_listen_is_everywhere(const char *text)
+{
+    struct place place;
+    struct mw_error ignored = {0};
+    return parse(text, &place, &ignored) == 0 && place.family != AF_UNIX && place.host[0] == '\0';
+}
+
 static int parse_mode(const char *text, mode_t *mode, struct mw_error *error)
 {
     char *end;
@@ -264,7 +271,7 @@ int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                    struct mw_listener *listener, struct mw_error *error)
 {
     struct place place = {0};
-    *listener = (struct mw_listener){.fd = -1};
+    *listener = (struct mw_listener){.fd = -1, .file = -1};
     snprintf(listener->name, sizeof listener->name, "%s", text);
     if (parse(text, &place, error) != 0)
         return error->code;
@@ -272,15 +279,35 @@ int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                                    : open_port(&place, listener, error);
 }
 
+/* In a folder that nobody else may enter, and that is gone as soon as the file is open. */
+static int bind_private(struct mw_listener *listener)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *parent = getenv("TMPDIR");
+    char folder[64];
+    snprintf(folder, sizeof folder, "%.40s/mailwitness-XXXXXX",
+             parent && strlen(parent) <= 40 ? parent : "/tmp");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+    int result = bind(listener->fd, (const struct sockaddr *)&address, sizeof address);
+    if (result == 0)
+        listener->file = open(address.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (listener->file < 0 || chmod(address.sun_path, 0600) != 0 ||
+        listen(listener->fd, BACKLOG) != 0)
+        result = -1;
+    int why = errno;
+    unlink(address.sun_path);
+    rmdir(folder);
+    errno = why;
+    return result;
+}
+
 int mw_listen_private(struct mw_listener *listener, struct mw_error *error)
 {
-    struct sockaddr_un unnamed = {.sun_family = AF_UNIX};
-    *listener = (struct mw_listener){.local = true, .name = "private"};
+    *listener = (struct mw_listener){.local = true, .name = "private", .file = -1};
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* Bound without a path it gets a name (unix(7), autobind). */
-    if (listener->fd >= 0 &&
-        bind(listener->fd, (struct sockaddr *)&unnamed, sizeof(sa_family_t)) == 0 &&
-        listen(listener->fd, BACKLOG) == 0)
+    if (listener->fd >= 0 && bind_private(listener) == 0)
         return 0;
     mw_fail_errno(error, "cannot make a private socket");
     mw_listen_close(listener);
@@ -296,7 +323,7 @@ int mw_listen_take(int fd, struct mw_listener *listener, struct mw_error *error)
         getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return mw_fail(error, MW_ERR_INPUT, "descriptor %d that was passed is no listening socket",
                        fd);
-    *listener = (struct mw_listener){.fd = fd, .local = address.ss_family == AF_UNIX};
+    *listener = (struct mw_listener){.fd = fd, .local = address.ss_family == AF_UNIX, .file = -1};
     snprintf(listener->name, sizeof listener->name, "passed:%d", fd);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -308,7 +335,9 @@ void mw_listen_close(struct mw_listener *listener)
     struct stat facts;
     if (listener->fd >= 0)
         close(listener->fd);
-    listener->fd = -1;
+    if (listener->file >= 0)
+        close(listener->file);
+    listener->fd = listener->file = -1;
     if (listener->path[0] && lstat(listener->path, &facts) == 0 &&
         facts.st_dev == listener->device && facts.st_ino == listener->inode)
         unlink(listener->path);

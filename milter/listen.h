@@ -17,6 +17,7 @@ struct mw_listener {
     char path[108]; /* of the file to remove at the end; "" for none */
     dev_t device;   /* which file that is */
     ino_t inode;
+    int file; /* of a private socket: its file, opened by path (O_PATH); else -1 */
 };
 
 /* mode: "0660" and the like; group: name or number, NULL leaves it. */
@@ -28,6 +29,9 @@ struct mw_listen_settings {
  * is taken too). MW_ERR_INPUT tells what is allowed. */
 int mw_listen_check(const char *text, struct mw_error *error);
 
+/* Whether text, which is sound, names a port on all addresses of this machine. */
+bool mw_listen_is_everywhere(const char *text);
+
 /* Whether the settings are sound; MW_ERR_INPUT names the one that is not. */
 int mw_listen_check_settings(const struct mw_listen_settings *settings, struct mw_error *error);
 
@@ -38,7 +42,11 @@ int mw_listen_check_settings(const struct mw_listen_settings *settings, struct m
 int mw_listen_open(const char *text, const struct mw_listen_settings *settings,
                    struct mw_listener *listener, struct mw_error *error);
 
-/* A unix socket whose name the system makes up, for connections from within. */
+/*
+ * A unix socket for connections from within. Its file has gone when this returns, and is to be
+ * had by /proc/self/fd/FILE alone: a name, also one that the system makes up, would be open to
+ * every user of this machine.
+ */
 int mw_listen_private(struct mw_listener *listener, struct mw_error *error);
 
 /* Takes over a socket that is listening already (systemd's); MW_ERR_INPUT if it is not. */

@@ -76,6 +76,22 @@ for my $what (sort keys %exact) {
         or diag(length $exact{$what}, ' bytes sent, ', $report->{size} // 'none', ' examined');
 }
 
+# --- frames, however they come ---------------------------------------------------------------
+{
+    my $body = join q{}, map {"line $_ of the body\r\n"} 1 .. 3000;
+    my $whole = "${header}X-Long: " . 'y' x 15000 . "\r\n\r\n$body";
+    my $frame = sub { my ($letter, $data) = @_; return pack('N', 1 + length $data) . $letter . $data };
+    my $sent = $frame->('M', "<a\@example.com>\0") . $frame->('R', "<b\@example.org>\0")
+        . join(q{}, map { my ($name, $value) = /^([^:]+):(.*)/s; $frame->('L', "$name\0$value\0") } split /\r\n/, $header . 'X-Long: ' . 'y' x 15000)
+        . join(q{}, map { $frame->('B', $_) } $body =~ /\G(.{1,9000})/gs) . $frame->('D', "Ei\0ONE\0") . $frame->('E', q{});
+    for my $size (1, 5, 4096, 16383, 16384, 16385, 2 * length $sent) {
+        my $all = $sent x ($size == 1 ? 1 : 2);
+        $link->{socket}->syswrite(substr $all, 0, $size, q{}) while length $all;
+        my @hashes = map { report($link->result)->{sha256} // q{} } 1 .. ($size == 1 ? 1 : 2);
+        is("@hashes", join(q{ }, map { sha256_hex($whole) } @hashes), "messages that come in pieces of $size bytes are read as they are");
+    }
+}
+
 # --- facts, and no leaks -----------------------------------------------------------------
 my $result = $link->message("$header\r\nx\r\n", from => 'first@example.com', to => ['one@example.org', 'two@example.org'],
     arguments => ['SIZE=1000', 'BODY=8BITMIME', 'SMTPUTF8'], macros => { '{auth_authen}' => 'ana', '{auth_type}' => 'PLAIN' }, queue_id => 'ABC1');

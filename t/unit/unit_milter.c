@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "milter/control.h"
+#include "milter/frame.h"
 #include "milter/intake.h"
 #include "milter/listen.h"
 #include "milter/session.h"
@@ -84,6 +85,70 @@ static void test_full(void)
     tap_is_number((long long)small.held, 0, "... and all is given back");
 }
 
+static void test_frames(void)
+{
+#define FRAME(letter, text)                                                                        \
+    {                                                                                              \
+        letter,                                                                                    \
+        {                                                                                          \
+            (const unsigned char *)(text), sizeof(text) - 1                                        \
+        }                                                                                          \
+    }
+    static const struct {
+        char letter;
+        struct mw_bytes data;
+    } good[] = {FRAME('A', ""),
+                FRAME('B', "x"),
+                FRAME('C', "h\0U"),
+                FRAME('C', "h\0004\0\031192.0.2.1\0"),
+                FRAME('C', "h\0L\0\0/run/s\0"),
+                FRAME('D', "M"),
+                FRAME('D', "Mi\0Q\0"),
+                FRAME('D', "Ui\0\0j\0\0"),
+                FRAME('E', ""),
+                FRAME('H', "\0"),
+                FRAME('L', "a\0\0"),
+                FRAME('L', "a\0b\0"),
+                FRAME('M', "<>\0SIZE=1\0"),
+                FRAME('O', "0123456789ab"),
+                FRAME('R', "<a>\0"),
+                FRAME('U', "NOOP\0")},
+      bad[] = {FRAME('B', ""),
+               FRAME('C', ""),
+               FRAME('C', "h\0"),
+               FRAME('C', "h\0004\0\031"),
+               FRAME('C', "h\0004\0\0311\0002\0"),
+               FRAME('D', ""),
+               FRAME('D', "Mi\0"),
+               FRAME('D', "Mi\0Q"),
+               FRAME('D', "?i\0Q\0"),
+               FRAME('H', "a\0b\0"),
+               FRAME('K', ""),
+               FRAME('L', "a\0b\0c\0"),
+               FRAME('L', "\0a\0"),
+               FRAME('L', "a\0b"),
+               FRAME('M', ""),
+               FRAME('O', "0123456789a"),
+               FRAME('Q', "x"),
+               FRAME('\0', ""),
+               FRAME('l', "a\0b\0")};
+    static const unsigned char none[] = {0, 0, 0, 0, 'H'}, one[] = {0, 0, 0, 1, 'A'},
+                               most[] = {0, 1, 0, 0, 'B'}, beyond[] = {0, 1, 0, 1, 'B'},
+                               negative[] = {0xff, 0xff, 0xff, 0xff, 'B'};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        tap_ok(!mw_frame_wrong(good[i].letter, good[i].data), "a sound frame %c of %zu bytes",
+               good[i].letter, good[i].data.size);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *why = mw_frame_wrong(bad[i].letter, bad[i].data);
+        tap_ok(why != NULL, "%s", why ? why : "refused");
+    }
+    tap_ok(mw_frame_data_size(one) == 0 && mw_frame_data_size(most) == MW_FRAME_DATA_MAX,
+           "the length counts the letter");
+    tap_ok(mw_frame_data_size(none) < 0 && mw_frame_data_size(beyond) < 0 &&
+               mw_frame_data_size(negative) < 0,
+           "no length is nothing, or more than there may be");
+}
+
 static void test_listen(void)
 {
     char long_path[200] = "unix:/";
@@ -100,6 +165,10 @@ static void test_listen(void)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         tap_ok(mw_listen_check(bad[i], &error) == MW_ERR_INPUT, "'%.20s' is none", bad[i]);
     const struct mw_listen_settings odd = {"0888", NULL}, strange = {"0600", "no-such-group"};
+    tap_ok(mw_listen_is_everywhere("inet:8891") && mw_listen_is_everywhere("inet6:25") &&
+               !mw_listen_is_everywhere("inet:8891@127.0.0.1") &&
+               !mw_listen_is_everywhere("unix:/run/x"),
+           "a port without an address is one on all addresses");
     tap_ok(mw_listen_check_settings(&odd, &error) == MW_ERR_INPUT, "0888 is no mode");
     tap_ok(mw_listen_check_settings(&strange, &error) == MW_ERR_INPUT, "a group must exist");
 }
@@ -212,6 +281,7 @@ int main(void)
     test_lines();
     test_too_large();
     test_full();
+    test_frames();
     test_listen();
     test_stale();
     test_session();
