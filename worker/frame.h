@@ -26,7 +26,7 @@ enum mw_frame_kind {
     /* asking side -> generation */
     MW_FRAME_START,  /* serial; its end of a job channel: fork a worker */
     MW_FRAME_VERIFY, /* the same for a verifier */
-    MW_FRAME_END,    /* serial: kill that worker or verifier */
+    MW_FRAME_END,    /* serial; whether its death is worth a word: kill that worker or verifier */
     /* asking side -> worker */
     MW_FRAME_JOB,  /* a sealed message */
     MW_FRAME_FILE, /* to a verifier: a packed report with one attachment (result.h) */

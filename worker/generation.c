@@ -32,6 +32,7 @@ enum { NOT_STARTED = 127 << 8 };
 struct slot {
     uint64_t serial;
     bool used, verifies;
+    bool retired;                        /* to be ended, for no fault of its own */
     pid_t worker, runner;                /* 0: none */
     char *worker_folder, *runner_folder; /* of these processes alone; NULL: none */
 };
@@ -273,11 +274,13 @@ static void start(struct generation *generation, uint64_t serial, bool verifies,
 
 /* --- ending and burying ---------------------------------------------------------------- */
 
-static void end_worker(struct generation *generation, uint64_t serial)
+static void end_worker(struct generation *generation, uint64_t serial, bool retired)
 {
-    const struct slot *slot = slot_of(generation, serial);
-    if (slot && slot->worker > 0)
-        kill(slot->worker, SIGKILL);
+    struct slot *slot = slot_of(generation, serial);
+    if (!slot || slot->worker <= 0)
+        return;
+    slot->retired = retired;
+    kill(slot->worker, SIGKILL);
 }
 
 static void bury(struct generation *generation, pid_t pid, int status)
@@ -295,7 +298,7 @@ static void bury(struct generation *generation, pid_t pid, int status)
             if (slot->runner > 0)
                 kill(slot->runner, SIGKILL);
             bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-            if (!orderly && !generation->closing && !slot->verifies)
+            if (!orderly && !generation->closing && !slot->verifies && !slot->retired)
                 say_died(generation, slot, status);
         }
         leave_slot(slot);
@@ -304,12 +307,12 @@ static void bury(struct generation *generation, pid_t pid, int status)
 }
 
 /* Nobody waits for a report any more. */
-static void end_all(struct generation *generation, bool verifiers_only)
+static void end_all(struct generation *generation)
 {
     generation->closing = true;
     for (unsigned i = 0; i < generation->slots_used; i++) {
         const struct slot *slot = &generation->slots[i];
-        if (slot->used && slot->worker > 0 && (slot->verifies || !verifiers_only))
+        if (slot->used && slot->worker > 0)
             kill(slot->worker, SIGKILL);
     }
 }
@@ -327,14 +330,13 @@ static void reap(struct generation *generation)
     struct signalfd_siginfo signal;
     while (read(generation->signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
         if (signal.ssi_signo == ORPHANED)
-            end_all(generation, false);
+            end_all(generation);
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         bury(generation, pid, status);
 }
 
-/* What the asking side wants. It may be gone: workers finish what they have then, and nobody
- * waits for what a verifier says. */
+/* What the asking side wants. When it has closed the channel nobody waits for a worker. */
 static void do_as_told(struct generation *generation)
 {
     unsigned char room[MW_FRAME_MAX];
@@ -343,13 +345,14 @@ static void do_as_told(struct generation *generation)
     int result = mw_channel_receive(&generation->control, &frame, room, sizeof room, 0, &error);
     if (result != 0) {
         if (result != MW_ERR_FORMAT && result != MW_ERR_TIMEOUT)
-            end_all(generation, true);
+            end_all(generation);
         return;
     }
     uint64_t serial = mw_frame_take_number(&frame);
+    bool retired = frame.kind == MW_FRAME_END && mw_frame_take_number(&frame) == 0;
     if (mw_frame_is_done(&frame)) {
         if (frame.kind == MW_FRAME_END)
-            end_worker(generation, serial);
+            end_worker(generation, serial, retired);
         else
             start(generation, serial, frame.kind == MW_FRAME_VERIFY, frame.fds[0]);
     }

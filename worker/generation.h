@@ -38,8 +38,8 @@ struct mw_generation_start {
 
 /*
  * Runs a generation in the calling process, which must have one thread. Says
- * MW_FRAME_READY or MW_FRAME_FAILED, then does as it is told until control is closed and
- * every worker has gone (they go when their channel is closed). Never returns.
+ * MW_FRAME_READY or MW_FRAME_FAILED, then does as it is told until control is closed, and
+ * ends what workers there are then. Never returns.
  */
 _Noreturn void mw_generation_run(const struct mw_generation_settings *settings,
                                  const struct mw_generation_start *start);

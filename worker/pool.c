@@ -336,17 +336,19 @@ static void distribute(struct mw_pool *pool)
 /* What becomes of a worker after a job. */
 enum fate {
     FATE_KEEP,
-    FATE_CLOSE, /* a fresh one takes its place, it ends in order */
-    FATE_END,   /* it is killed */
-    FATE_GONE   /* the same for one that did not even read its job */
+    FATE_RETIRE, /* a fresh one takes its place */
+    FATE_END,    /* the same, and its death is told */
+    FATE_GONE    /* it did not even read its job */
 };
 
-static void end_worker(struct generation *generation, uint64_t serial)
+/* It is killed: one that was taken over would not go when its channel is closed. */
+static void end_worker(struct generation *generation, struct worker *worker, bool told)
 {
     unsigned char room[64];
     struct mw_error ignored = {0};
     struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_END);
-    mw_frame_put_number(&frame, serial);
+    mw_frame_put_number(&frame, worker->serial);
+    mw_frame_put_number(&frame, told);
     mw_channel_send(&generation->control, &frame, NULL, 0, &ignored);
 }
 
@@ -367,17 +369,16 @@ static void settle(struct mw_pool *pool, struct generation *generation, struct w
                    enum fate fate)
 {
     bool current = generation == pool->current;
-    if (fate == FATE_END || fate == FATE_GONE) {
-        end_worker(generation, worker->serial);
-        if (fate == FATE_GONE)
-            note_gone(generation, worker);
-        close_worker(worker);
-        return;
+    bool bad = fate == FATE_END || fate == FATE_GONE;
+    if (fate == FATE_GONE)
+        note_gone(generation, worker);
+    if (!bad) {
+        generation->quick_deaths = 0;
+        worker->done++;
     }
-    generation->quick_deaths = 0;
-    worker->done++;
-    if (fate == FATE_CLOSE || !current ||
+    if (bad || fate == FATE_RETIRE || !current ||
         (generation->recycle > 0 && worker->done >= generation->recycle)) {
+        end_worker(generation, worker, bad);
         close_worker(worker);
         return;
     }
@@ -596,7 +597,7 @@ static struct mw_report *try_worker(struct mw_pool *pool, struct place *place,
     leave_place(pool, place,
                 *again                    ? FATE_GONE
                 : !report                 ? FATE_END
-                : spent || is_odd(report) ? FATE_CLOSE
+                : spent || is_odd(report) ? FATE_RETIRE
                                           : FATE_KEEP);
     return report;
 }

@@ -118,6 +118,8 @@ static int tell_generation(struct mw_reuse *reuse, enum mw_frame_kind kind, uint
     unsigned char room[64];
     struct mw_frame_out frame = mw_frame_begin(room, sizeof room, kind);
     mw_frame_put_number(&frame, serial);
+    if (kind == MW_FRAME_END)
+        mw_frame_put_number(&frame, 0);
     pthread_mutex_lock(&reuse->lock);
     int result = reuse->control
                      ? mw_channel_send(reuse->control, &frame, &end, end >= 0 ? 1 : 0, error)
