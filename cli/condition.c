@@ -171,6 +171,10 @@ static int make(struct mw_arena *arena, struct condition *condition, const char 
             return mw_network_parse(&condition->network, value, error);
         }
         break;
+    case MW_CONDITION_URL_HOST:
+        if (!is_pattern(value))
+            condition->value = value = mw_url_host_form(arena, value);
+        break;
     default:
         break;
     }

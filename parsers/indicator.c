@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "core/ascii.h"
+#include "core/url.h"
 #include "core/utf8.h"
 
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
@@ -197,10 +198,22 @@ static bool is_public(const struct mw_indicator *indicator, const char *domain)
            psl_registrable_domain(indicator->suffixes, domain) != NULL;
 }
 
+/* An address in its one form, where that has room: two ways to write it are one address. */
+static bool is_ipv6(char *text)
+{
+    struct in6_addr binary;
+    char form[INET6_ADDRSTRLEN];
+    if (strlen(text) <= 2 || inet_pton(AF_INET6, text, &binary) != 1)
+        return false;
+    if (inet_ntop(AF_INET6, &binary, form, sizeof form) && strlen(form) <= strlen(text))
+        memcpy(text, form, strlen(form) + 1);
+    return true;
+}
+
 /* Whether a match is what it looks like; may shorten it. */
 static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char *text)
 {
-    unsigned char binary[sizeof(struct in6_addr)];
+    struct in_addr binary;
     switch (kind) {
     case URL:
         trim_url(text);
@@ -211,10 +224,10 @@ static bool is_sound(const struct mw_indicator *indicator, enum kind kind, char 
         mw_ascii_lower_text(text);
         return is_public(indicator, text);
     case IPV4:
-        return inet_pton(AF_INET, text, binary) == 1;
+        return inet_pton(AF_INET, text, &binary) == 1;
     case IPV6:
         mw_ascii_lower_text(text);
-        return strlen(text) > 2 && inet_pton(AF_INET6, text, binary) == 1;
+        return is_ipv6(text);
     default:
         mw_ascii_lower_text(text);
         return true;
@@ -258,14 +271,13 @@ static void add(struct mw_indicator *indicator, struct mw_parse *parse, enum kin
 static void add_host(struct mw_indicator *indicator, struct mw_parse *parse, const char *place,
                      const char *url)
 {
-    const char *host = strstr(url, "//") + 2;
-    const char *end = host + strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', (size_t)(end - host));
-    host = at ? at + 1 : host;
-    char *name = mw_arena_dup_bytes(parse->report->arena, host, (size_t)(end - host));
-    name[strcspn(name, ":")] = '\0';
+    char *name = mw_url_host(parse->report->arena, url);
+    if (!name)
+        return;
     if (is_sound(indicator, IPV4, name))
         add(indicator, parse, IPV4, place, name);
+    else if (is_sound(indicator, IPV6, name))
+        add(indicator, parse, IPV6, place, name);
     else if (is_sound(indicator, DOMAIN, name))
         add(indicator, parse, DOMAIN, place, name);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/ascii.h"
+#include "core/url.h"
 #include "core/utf8.h"
 #include "store/schema_private.h"
 
@@ -124,31 +125,6 @@ static void add_domain(struct collecting *collecting, const char *address)
         add(collecting, MW_INDEX_DOMAIN, at + 1);
 }
 
-/* The host in scheme://user@HOST:port/path. */
-static void add_host(struct collecting *collecting, const char *url)
-{
-    const char *from = strstr(url, "://");
-    if (!from)
-        return;
-    from += 3;
-    size_t size = strcspn(from, "/?#\\");
-    for (size_t i = size; i > 0; i--)
-        if (from[i - 1] == '@') {
-            from += i;
-            size -= i;
-            break;
-        }
-    if (size == 0)
-        return;
-    const char *bracket = from[0] == '[' ? memchr(from, ']', size) : NULL;
-    const char *colon = bracket ? NULL : memchr(from, ':', size);
-    if (bracket)
-        size = (size_t)(bracket - from) + 1;
-    else if (colon)
-        size = (size_t)(colon - from);
-    add(collecting, MW_INDEX_URL_HOST, mw_arena_dup_bytes(collecting->arena, from, size));
-}
-
 static void add_findings(struct collecting *collecting, const struct mw_findings *findings)
 {
     for (size_t i = 0; i < findings->count; i++) {
@@ -191,7 +167,8 @@ const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *
         add_domain(&collecting, report->from.items[i].address);
     add(&collecting, MW_INDEX_CLIENT, report->client.address);
     for (size_t i = 0; i < report->indicators.urls.count; i++)
-        add_host(&collecting, report->indicators.urls.items[i]);
+        add(&collecting, MW_INDEX_URL_HOST,
+            mw_url_host(collecting.arena, report->indicators.urls.items[i]));
     add_findings(&collecting, &report->findings);
     for (size_t i = 0; i < report->attachments.count; i++) {
         add(&collecting, MW_INDEX_FILENAME, report->attachments.items[i].filename);

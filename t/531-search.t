@@ -209,4 +209,13 @@ feed($config, 1, 1, 0, 5000);
 like(decode_json(scalar <$follow>)->{subject}, qr/^Invoice/, '... also after Redis was away');
 kill 'TERM', $tail;
 close $follow;
+
+# --- hosts of links that are addresses -------------------------------------------------------
+open my $linked, '>', "$dir/linked.eml" or die $!;
+print {$linked} "From: a\@example.com\nSubject: linked\n\nhttp://[2001:DB8:0:0::77]:8080/x http://www.dotted.example.com./y\n";
+close $linked or die $!;
+run('scan', '--store', '--config', $config, "$dir/linked.eml");
+for my $host ('2001:db8::77', '[2001:db8::77]', '2001:0DB8::0077', 'www.dotted.example.com', 'WWW.dotted.example.com.') {
+    is(scalar @{ ids('--url-host', $host) }, 1, "search finds the host $host of a link");
+}
 done_testing();

@@ -14,6 +14,7 @@
 #include "core/name.h"
 #include "core/names.h"
 #include "core/report.h"
+#include "core/url.h"
 #include "core/utf8.h"
 #include "t/unit/tap.h"
 
@@ -87,6 +88,35 @@ static void test_memfiles(void)
            "one above the bound is refused");
     mw_memfile_free(copy);
     mw_memfile_free(file);
+}
+
+static void test_urls(void)
+{
+    static const struct {
+        const char *url, *host;
+    } urls[] = {
+        {"http://www.example.com", "www.example.com"},
+        {"http://www.example.com:8080/x", "www.example.com"},
+        {"ftp://user:p@ss@www.example.com?q", "www.example.com"},
+        {"http://www.example.com./x", "www.example.com"},
+        {"http://www.example.com\\@other.example/", "www.example.com"},
+        {"http://[2001:db8::1]/", "2001:db8::1"},
+        {"http://[2001:DB8:0:0::1]:8080/", "2001:db8::1"},
+        {"http://u@[2001:db8::1]:8080#x", "2001:db8::1"},
+        {"http://[2001:db8::1", "[2001"},
+        {"http://:80/", NULL},
+        {"http:///x", NULL},
+        {"http://", NULL},
+        {"mailto:a@example.com", NULL},
+    };
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+        tap_is(mw_url_host(arena, urls[i].url), urls[i].host, urls[i].url);
+    tap_is(mw_url_host_form(arena, "[2001:DB8::1]"), "2001:db8::1",
+           "a host that is asked for has the same form");
+    tap_is(mw_url_host_form(arena, "Example.com."), "Example.com", "... and may end in a dot");
+    tap_is(mw_url_host_form(arena, ""), "", "... or be nothing");
+    mw_arena_free(arena);
 }
 
 static void test_ascii(void)
@@ -374,6 +404,7 @@ int main(void)
     test_ids();
     test_utf8();
     test_memfiles();
+    test_urls();
     test_ascii();
     test_hidden();
     test_names();
