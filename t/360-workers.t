@@ -110,7 +110,8 @@ is(join(q{ }, children($$)), q{}, 'no process is left behind');
 
 # --- what ended a worker is kept for study ---------------------------------------------
 {
-    my $tool = write_file("$dir/tool", "#!/bin/sh\nexec /bin/sleep 96.5432", 0755);
+    my $nap = "96.$$";
+    my $tool = write_file("$dir/tool", "#!/bin/sh\n(setsid /bin/sleep $nap &)\nexec /bin/sleep $nap", 0755);
     mkdir "$dir/kept";
     my $config = write_file("$dir/test.conf", "exec: { tool: { command = \"$tool\"; time = \"60s\"; }; };\n"
         . "workers: { count = 1; scratch = \"$dir/scratch\"; keep_folder = \"$dir/kept\"; keep_most = 1; };");
@@ -138,6 +139,8 @@ is(join(q{ }, children($$)), q{}, 'no process is left behind');
         'the message that ended a worker is kept under its SHA-256, and no more of them than wanted');
     is(slurp($kept[0]), slurp($mails[0]), '... byte for byte') if @kept;
     is(join(q{ }, leftovers()), q{}, '... and nothing else is left');
+    my @asleep = grep { my $line = -r $_ ? qx(cat $_ 2>/dev/null) : q{}; $line =~ /\Q$nap\E/ } glob '/proc/[0-9]*/cmdline';
+    is(scalar @asleep, 0, '... nor a process of the programs that worked for it');
 }
 
 # --- mutated messages --------------------------------------------------------------------

@@ -16,6 +16,7 @@
 
 #include "core/memfile.h"
 #include "worker/frame.h"
+#include "worker/program.h"
 #include "worker/reuse_table.h"
 #include "worker/runner.h"
 #include "worker/scratch.h"
@@ -332,8 +333,11 @@ static void reap(struct generation *generation)
         if (signal.ssi_signo == ORPHANED)
             end_all(generation);
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         bury(generation, pid, status);
+        if (generation->programs)
+            mw_program_end_strays();
+    }
 }
 
 /* What the asking side wants. When it has closed the channel nobody waits for a worker. */
@@ -411,8 +415,9 @@ static int make_scratch(struct generation *generation, struct mw_error *error)
 _Noreturn static void end(struct generation *generation, int status)
 {
     /* Children that still remove what workers left. */
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
+    do
+        mw_program_end_strays();
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
     mw_scratch_free(generation->scratch);
     _exit(status);
 }
@@ -510,6 +515,7 @@ static int watch_children(void)
     sigaddset(&children, ORPHANED);
     sigprocmask(SIG_BLOCK, &children, NULL);
     prctl(PR_SET_PDEATHSIG, ORPHANED);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* for what programs leave behind */
     signal(SIGCHLD, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -119,8 +119,9 @@ _Noreturn static void become_program(struct run *run, int out, int err)
 
 /* --- beside it ---------------------------------------------------------------------- */
 
-/* Ends each child this process has; false when there is none, or no list of them. */
-static bool end_children(void)
+/* Ends each child this process has, or those in sessions that are not ours; false when there are
+ * no children, or no list of them. */
+static bool end_children(bool strays)
 {
     char path[64], line[CHILDREN * 8], *rest = NULL;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
@@ -132,10 +133,15 @@ static bool end_children(void)
         return false;
     for (char *word = strtok_r(found, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         int pid = atoi(word);
-        if (pid > 1)
+        if (pid > 1 && (!strays || getsid(pid) != getsid(0)))
             kill(pid, SIGKILL);
     }
     return true;
+}
+
+void mw_program_end_strays(void)
+{
+    end_children(true);
 }
 
 /* Ends all that it left behind: what it started has become our child. */
@@ -143,7 +149,7 @@ static void end_all(const struct run *run)
 {
     kill(-run->pid, SIGKILL);
     for (int round = 0; round < CHILDREN; round++)
-        if (waitpid(-1, NULL, end_children() ? 0 : WNOHANG) <= 0)
+        if (waitpid(-1, NULL, end_children(false) ? 0 : WNOHANG) <= 0)
             return;
 }
 

@@ -21,4 +21,11 @@ int mw_program_run(const struct mw_exec_program *program, const struct mw_exec_j
                    const struct mw_sandbox_settings *sandbox, const char *folder, int watch,
                    struct mw_arena *arena, struct mw_exec_result *result, struct mw_error *error);
 
+/*
+ * Ends what the programs of a runner that is gone had started, as far as it has become children of
+ * the calling process, a subreaper: each program has a session of its own, which those cannot
+ * leave for ours. To be called again for each child that ends: it may have left some.
+ */
+void mw_program_end_strays(void);
+
 #endif

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,7 +175,7 @@ static void test_of_a_killed(void)
 
 static struct shared {
     char folder[512];
-    int levels;
+    int levels, streams;
 } * shared;
 
 static int is_new(void *user, const char *address)
@@ -183,6 +184,10 @@ static int is_new(void *user, const char *address)
     if (strncmp(address, "filler@", 7) == 0) {
         shared->levels = make_deep(shared->folder);
         _exit(1);
+    }
+    for (int fd = 0; fd < 3; fd++) {
+        struct stat facts;
+        shared->streams += fstat(fd, &facts) == 0 && facts.st_rdev == makedev(1, 3);
     }
     return 0;
 }
@@ -234,9 +239,13 @@ static void test_pool(void)
         return;
     snprintf(shared->folder, sizeof shared->folder, "%s", first);
     tap_ok(!ask(pool, "filler") && shared->levels == LEVELS, "it fills that and dies");
+    shared->streams = 0;
     tap_ok(ask(pool, "honest"), "... the next message is examined");
+#if !MW_UNDER_SANITIZER
+    tap_is_number(shared->streams, 3, "... by a worker whose standard streams are all /dev/null");
+#endif
     tap_ok(find_folder(second, sizeof second) && strcmp(first, second) != 0,
-           "... by a worker with a fresh folder, and the other one goes");
+           "... and a fresh folder, and the other one goes");
     mw_pool_free(pool);
     tap_ok(rmdir(base) == 0, "nothing is left at the end");
 }
