@@ -12,11 +12,12 @@
 struct basket {
     struct mw_arena *arena;
     struct mw_texts *values;
+    bool addresses; /* wanted: what has no @ is none, though it stands where one should */
 };
 
 static void put(struct basket *basket, const char *value)
 {
-    if (value && *value)
+    if (value && *value && (!basket->addresses || strchr(value, '@')))
         mw_texts_add(basket->arena, basket->values, value);
 }
 
@@ -233,7 +234,7 @@ bool mw_source_needs_body(const struct mw_source *source)
 void mw_source_collect(const struct mw_source *source, const struct mw_report *report,
                        struct mw_arena *arena, struct mw_texts *values)
 {
-    struct basket basket = {arena, values};
+    struct basket basket = {arena, values, mw_source_normal(source) == MW_NORMAL_ADDRESS};
     if (source->kind == HEADER)
         put_header(&basket, report, source->header);
     else

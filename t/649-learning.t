@@ -15,7 +15,7 @@ my $dir = folder();
 my $redis = Rig::Redis->new;
 my %usual = (
     milter => { clean => 'tag', suspicious => 'tag', unscanned => 'tag', queue_time => '1s', internal_networks => ['10.0.0.0/8'] },
-    limits => { time => '3s' },
+    limits => { time => '100s' },
     workers => { count => 1 },
     failure => { map { $_ => 'tempfail' } qw(worker_crashed timed_out queue_full store_unavailable) },
     # Over a part called *.slow a worker sits until it is ended.
@@ -33,7 +33,7 @@ sub link_to { my ($to, %options) = @_; my $link = Rig::Milter->connect_to($to->{
 sub send_mail {
     my ($from, %options) = @_;
     my $link = link_to($options{daemon} || $daemon, %options);
-    my $result = $link->message(message(from => "Somebody <$from>", %options), from => $from, to => [$options{recipient} || 'tag@example.org']);
+    my $result = $link->message(message(from => $options{raw_from} // "Somebody <$from>", %options), from => $from, to => [$options{recipient} || 'tag@example.org']);
     $link->quit;
     my $end = $result->{end} eq 'y' ? substr $result->{text}, 0, 1 : $result->{end};
     $end = { t => 4, r => 5 }->{$end} // $end;
@@ -61,18 +61,30 @@ for my $case (['accept@example.org', '192.0.2.7', 'accepted without a mark'], ['
     is((send_mail($from, recipient => $recipient, address => $client))[0], 'a', "a mail is $what");
     is((send_mail($from))[1], 'no', '... its sender is known then');
 }
-$daemon->configure(milter => { mode => 'observe' });
-$daemon->reload;
-$daemon->wait_log(qr/were read again/);
+sub reload_with {
+    my (%settings) = @_;
+    my $before = () = $daemon->log_text =~ /were read again/g;
+    $daemon->configure(%settings);
+    $daemon->reload;
+    return wait_until(60, sub { (() = $daemon->log_text =~ /were read again/g) > $before });
+}
+reload_with(milter => { mode => 'observe' });
 my $observed = stranger();
 is((send_mail($observed, recipient => 'no@example.org'))[0], 'a', 'in mode observe a mail is accepted that would be refused');
-$daemon->configure(milter => { mode => 'act' });
-$daemon->reload;
-wait_until(20, sub { (() = $daemon->log_text =~ /were read again/g) == 2 });
+reload_with(milter => { mode => 'act' });
 is((send_mail($observed))[1], 'no', '... so its sender is known');
 
-my ($end, $new) = send_mail('group:;', from => 'undisclosed:;');
+my ($end, $new) = send_mail('somebody@example.com', raw_from => 'undisclosed:;');
 is("$end $new", 'a unknown', 'a mail whose From has no address is told as unknown');
+
+for (1, 2) {
+    ($end, $new) = send_mail('somebody', raw_from => 'Just a name');
+    is("$end $new", 'a unknown', '... so is one that has a name alone');
+}
+my $unedited = stranger();
+is((send_mail($unedited, actions => Rig::Milter::ALL_ACTIONS & ~Rig::Milter::ADDHDRS))[0], 4, 'a mail whose edits the server does not take is put off')
+    for 1, 2;
+is(told($unedited), 'yes no', '... its sender is new when a mail is taken');
 
 # --- one mail teaches a bounded number ----------------------------------------------------------
 {
@@ -108,14 +120,23 @@ for (1, 2) {
 like($link->result->{end} . $daemon->wait_log(qr/(failed=worker_crashed)/), qr/^[yt]failed/, 'a mail over which workers die is put off');
 is(told($from), 'yes no', '... its sender is new when the mail is taken');
 
+reload_with(limits => { time => '2s' });
 $from = stranger();
 is((send_mail($from, attachments => [['b.slow', 'application/x-slow', "slow $from"]]))[0], 4, 'a mail that takes too long is put off');
 is(told($from), 'yes no', '... its sender is new when the mail is taken');
 
+reload_with(limits => { time => '30s' });
 $from = stranger();
-kill 'STOP', $daemon->workers;
+# Whoever has been sent a signal may do something yet, as to fork.
+sub stop_all {
+    my (@processes) = @_;
+    kill 'STOP', @processes;
+    return wait_until(10, sub { !grep { slurp("/proc/$_/stat") !~ /^\d+ \(.*\) [TZX]/s } @processes });
+}
+stop_all($daemon->generations);
+stop_all($daemon->workers);
 is((send_mail($from))[0], 4, 'a mail for which no worker is free is put off');
-kill 'CONT', $daemon->workers;
+kill 'CONT', $daemon->generations, $daemon->workers;
 wait_until(30, sub { (send_mail('somebody@example.com'))[0] eq 'a' });
 is(told($from), 'yes no', '... its sender is new when the mail is taken');
 $daemon->stop;

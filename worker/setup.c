@@ -19,7 +19,7 @@ struct senders {
 static int is_new(void *user, const char *address)
 {
     struct senders *senders = user;
-    if (!senders->filter)
+    if (!senders->filter || !strchr(address, '@'))
         return -1;
     struct mw_arena *arena = mw_arena_new();
     const char *value =

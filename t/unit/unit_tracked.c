@@ -347,6 +347,10 @@ static void test_null_sender(void)
     *header = (struct mw_header){.name = "Return-Path", .value = "<>"};
     witness(tracked, report);
     tap_is_number((long long)report->new_values.count, 0, "the null sender is no value");
+    report->envelope.from = "somebody";
+    witness(tracked, report);
+    tap_is_number((long long)report->new_values.count, 0,
+                  "nor is what stands where an address should, and is none");
     mw_report_free(report);
     mw_tracked_close(tracked);
 }
