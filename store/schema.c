@@ -239,13 +239,10 @@ static const char *envelope_from(const struct mw_report *report)
 /* --- the message's own keys ----------------------------------------------------------------------
  */
 
-static void write_message(struct writing *writing)
+static void message_facts(struct writing *writing)
 {
     const struct mw_report *report = writing->message->report;
     struct mw_arena *arena = writing->arena;
-    bool plain = writing->message->json.size > 0 && writing->message->json.data[0] == '{';
-    text(writing, "HSET");
-    text(writing, writing->key);
     fact(writing, "received", writing->received);
     fact(writing, "queue_id", report->queue_id);
     fact(writing, "client", report->client.address);
@@ -265,6 +262,14 @@ static void write_message(struct writing *writing)
     fact_number(writing, "attachments", (int64_t)report->attachments.count);
     fact(writing, "new", new_names(arena, &report->new_values));
     fact(writing, "unscanned", texts(arena, &report->unscanned));
+}
+
+static void write_message(struct writing *writing)
+{
+    bool plain = writing->message->json.size > 0 && writing->message->json.data[0] == '{';
+    text(writing, "HSET");
+    text(writing, writing->key);
+    message_facts(writing);
     fact(writing, "report_form", plain ? "json" : "json+zstd");
     text(writing, "report");
     word(writing, writing->message->json);
@@ -673,23 +678,34 @@ static void write_indexes(struct writing *writing)
         index_entry(writing, keys->items[i], keep);
 }
 
-void mw_schema_index(struct mw_flight *flight, struct mw_arena *arena,
-                     const struct mw_schema_message *message)
+const struct mw_bytes *mw_schema_facts(struct mw_arena *arena,
+                                       const struct mw_schema_message *message, size_t *count)
 {
     struct writing writing;
-    const struct mw_report *report = message->report;
-    begin(&writing, flight, arena, message);
-    write_indexes(&writing);
-    index_entry(
-        &writing,
-        mw_index_key(arena, writing.prefix, MW_INDEX_VERDICT, mw_verdict_name(report->verdict)),
-        mw_schema_keep_indexes(message->settings));
-    for (size_t i = 0; i < report->attachments.count; i++)
-        if (report->attachments.items[i].sha256)
-            index_entry(&writing,
-                        mw_schema_join(arena, writing.prefix, "attachment:",
-                                       report->attachments.items[i].sha256, ":messages", NULL),
-                        mw_schema_keep_indexes(message->settings));
+    begin(&writing, NULL, arena, message);
+    message_facts(&writing);
+    *count = writing.words.count;
+    return writing.words.items;
+}
+
+const struct mw_bytes *mw_schema_part_facts(struct mw_arena *arena,
+                                            const struct mw_schema_message *message, size_t index,
+                                            size_t *count)
+{
+    struct writing writing;
+    begin(&writing, NULL, arena, message);
+    const char *const always[][2] = {{"scanned", writing.received},
+                                     {"message", message->report->id},
+                                     {"first_seen", writing.received},
+                                     {"last_seen", writing.received}};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        fact(&writing, always[i][0], always[i][1]);
+    /* A later scan may have taken this one away. */
+    struct mw_attachment part = message->report->attachments.items[index];
+    part.unscanned = NULL;
+    attachment_facts(&writing, &part);
+    *count = writing.words.count;
+    return writing.words.items;
 }
 
 void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,

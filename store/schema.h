@@ -96,10 +96,20 @@ void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
 void mw_schema_write(struct mw_flight *flight, struct mw_arena *arena,
                      const struct mw_schema_message *message, struct mw_squeezer *squeezer);
 
-/* Those of its commands that make it findable, for a message whose indexes were lost; its
- * verdict's index is the one of the report. */
-void mw_schema_index(struct mw_flight *flight, struct mw_arena *arena,
-                     const struct mw_schema_message *message);
+/* The facts of the message's hash that come from its report and never change: names and
+ * values in turn, *count words in all; in arena. */
+const struct mw_bytes *mw_schema_facts(struct mw_arena *arena,
+                                       const struct mw_schema_message *message, size_t *count);
+
+/* The same of an attachment of the message: of its hash, as this message would begin it. */
+const struct mw_bytes *mw_schema_part_facts(struct mw_arena *arena,
+                                            const struct mw_schema_message *message, size_t index,
+                                            size_t *count);
+
+/* The keys of all indexes the message belongs in, but for its verdict's; sorted, each
+ * once; in arena. */
+const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *prefix,
+                                            const struct mw_report *report);
 
 /* "yara/Rule=malicious, clamav/Eicar=malicious": findings in one line. */
 const char *mw_schema_findings(struct mw_arena *arena, const struct mw_findings *findings);

@@ -8,9 +8,4 @@
  * message, and printf would take longer than all else. */
 const char *mw_schema_join(struct mw_arena *arena, ...) __attribute__((sentinel));
 
-/* The keys of all indexes the message belongs in, but for its verdict's; sorted, each
- * once; in arena. */
-const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *prefix,
-                                            const struct mw_report *report);
-
 #endif
