@@ -56,6 +56,19 @@ struct mw_config *mw_check_load(const char *path, struct mw_arena *arena, struct
     return NULL;
 }
 
+void mw_check_listen(const struct mw_config *config, struct mw_arena *arena,
+                     struct mw_texts *warnings)
+{
+    const struct mw_texts *listen = &config->milter.listen;
+    for (size_t i = 0; i < listen->count; i++)
+        if (mw_listen_is_everywhere(listen->items[i]))
+            add(arena, warnings, "milter.listen",
+                mw_arena_printf(arena,
+                                "'%s' listens on all addresses of this machine, and whoever "
+                                "reaches one may ask: name one (%s@127.0.0.1) or keep others out",
+                                listen->items[i], listen->items[i]));
+}
+
 void mw_check_times(const struct mw_config *config, struct mw_arena *arena,
                     struct mw_texts *warnings)
 {

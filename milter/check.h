@@ -13,6 +13,10 @@
 struct mw_config *mw_check_load(const char *path, struct mw_arena *arena,
                                 struct mw_texts *mistakes);
 
+/* Warns of ports that are open on all addresses. */
+void mw_check_listen(const struct mw_config *config, struct mw_arena *arena,
+                     struct mw_texts *warnings);
+
 /* Warns when a message may take longer than a mail server waits by default. */
 void mw_check_times(const struct mw_config *config, struct mw_arena *arena,
                     struct mw_texts *warnings);

@@ -80,6 +80,7 @@ int mw_lifecycle_test(const struct mw_lifecycle_options *options)
     struct mw_check_findings findings = {0};
     struct mw_config *config = mw_check_load(options->config_path, arena, &findings.mistakes);
     if (config) {
+        mw_check_listen(config, arena, &findings.warnings);
         mw_check_times(config, arena, &findings.warnings);
         mw_check_rights(config, arena, &findings.warnings);
         mw_check_engines(config, arena, &findings.mistakes, &findings.warnings);
@@ -281,6 +282,7 @@ static void log_warnings(const struct lifecycle *life)
 {
     struct mw_arena *arena = mw_arena_new();
     struct mw_texts warnings = {0};
+    mw_check_listen(life->config, arena, &warnings);
     mw_check_times(life->config, arena, &warnings);
     mw_check_rights(life->config, arena, &warnings);
     for (size_t i = 0; i < warnings.count; i++)
