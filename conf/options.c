@@ -247,6 +247,8 @@ const struct mw_option mw_options[] = {
          "bytes kept of one text"),
     KIND("limits", "address_count", MW_OPTION_SIZE, limits.address_count, "2000", 1, 1e6,
          "addresses kept of one field"),
+    KIND("limits", "recipients", MW_OPTION_SIZE, limits.recipients, "2000", 1, 1e6,
+         "recipients kept of one message; with more it is unscanned"),
     KIND("limits", "findings_per_part", MW_OPTION_SIZE, limits.findings_per_part, "256", 1, 1e5,
          "findings kept of one part"),
     KIND("limits", "indicators", MW_OPTION_SIZE, limits.indicators, "2000", 0, 1e6,

@@ -15,6 +15,7 @@ void mw_limits_default(struct mw_limits *limits)
         .unpack_ratio = 200,
         .text_length = (size_t)1 * MIB,
         .address_count = 2000,
+        .recipients = 2000,
         .findings_per_part = 256,
         .indicators = 2000,
         .errors = 200,

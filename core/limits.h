@@ -20,6 +20,7 @@ struct mw_limits {
     size_t unpack_ratio;      /* of them for each byte of the message */
     size_t text_length;       /* bytes of one decoded text kept in the report */
     size_t address_count;     /* mailboxes kept of one address header */
+    size_t recipients;        /* recipients of the envelope kept */
     size_t findings_per_part; /* findings kept of one part */
     size_t indicators;        /* indicators kept of one kind per message */
     size_t errors;            /* errors kept per message */

@@ -89,6 +89,8 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "the message is too large to be opened")                                                   \
     ROW(LIMIT_PARTS, "limit.parts", MW_HIDES, MW_LIMITS, MW_INFO,                                  \
         "the message has more parts than are opened")                                              \
+    ROW(LIMIT_RECIPIENTS, "limit.recipients", MW_HIDES, MW_LIMITS, MW_INFO,                        \
+        "a message has more recipients than are kept: rules for the others were not asked")        \
     ROW(LIMIT_TEXT_LENGTH, "limit.text_length", MW_HIDES, MW_LIMITS, MW_INFO,                      \
         "a text is longer than is decoded")                                                        \
     ROW(LIMIT_TIME, "limit.time", MW_HIDES, MW_TIMED_OUT, MW_INFO,                                 \

@@ -106,6 +106,9 @@ struct mw_message *mw_session_begin(struct mw_session *session, struct mw_snapsh
 
 void mw_message_recipient(struct mw_message *message, char **arguments)
 {
+    const struct mw_limits *limits = &mw_snapshot_config(message->snapshot)->limits;
+    if (message->recipients++ >= limits->recipients)
+        return;
     const char *address = address_text(message->arena, arguments[0]);
     struct mw_texts texts = parameters(message->arena, arguments, RCPT_ARGUMENTS);
     mw_texts_add(message->arena, &message->to, address);
@@ -160,6 +163,20 @@ static void describe_envelope(const struct mw_message *message, struct mw_report
     }
 }
 
+/* Who is not known cannot be thought of by rules: the message is not what it would be. */
+static void describe_rest(const struct mw_message *message, struct mw_report *report)
+{
+    const struct mw_limits *limits = &mw_snapshot_config(message->snapshot)->limits;
+    if (message->recipients <= message->to.count)
+        return;
+    mw_report_problem(report, limits, MW_PROBLEM_LIMIT_RECIPIENTS, NULL,
+                      "the message has %zu recipients, the first %zu are kept", message->recipients,
+                      message->to.count);
+    report->verdict = mw_verdict_worse(report->verdict, MW_UNSCANNED);
+    mw_texts_add(report->arena, &report->unscanned,
+                 mw_problem_row(MW_PROBLEM_LIMIT_RECIPIENTS)->name);
+}
+
 static void describe_client(const struct mw_session *session, struct mw_report *report)
 {
     struct mw_arena *arena = report->arena;
@@ -203,4 +220,5 @@ void mw_session_describe(const struct mw_session *session, struct mw_report *rep
     describe_client(session, report);
     describe_login(message, report);
     describe_envelope(message, report);
+    describe_rest(message, report);
 }

@@ -33,7 +33,8 @@ struct mw_message {
     const char *queue_id; /* NULL until it is known */
     const char *from;     /* without angle brackets; "" is the null sender */
     struct mw_texts from_arguments;
-    struct mw_texts to; /* without angle brackets */
+    struct mw_texts to; /* without angle brackets; limits.recipients of them */
+    size_t recipients;  /* how many there were */
     struct mw_rcpts to_arguments;
     struct mw_tls tls;
     struct mw_auth auth;
@@ -66,7 +67,8 @@ void mw_session_set(struct mw_session *session, enum mw_client_fact fact, const 
 struct mw_message *mw_session_begin(struct mw_session *session, struct mw_snapshot *snapshot,
                                     struct mw_admission *admission, char **arguments);
 
-/* One more recipient, as RCPT gave it. */
+/* One more recipient, as RCPT gave it. Beyond limits.recipients they are counted only, which
+ * makes the message unscanned: rules for recipients were not asked about those. */
 void mw_message_recipient(struct mw_message *message, char **arguments);
 
 /* One header field, as libmilter gave it. */

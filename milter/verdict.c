@@ -33,7 +33,7 @@ static void log_message(struct mw_daemon *daemon, const struct mw_session *sessi
     mw_log_write(daemon->log, MW_LOG_INFO, message->queue_id,
                  "id=%s client=%s from=<%s> nrcpt=%zu size=%lld verdict=%s action=%s%s by=%s%s "
                  "ms=%lld",
-                 message->id, client ? client : "local", message->from, message->to.count,
+                 message->id, client ? client : "local", message->from, message->recipients,
                  (long long)report->size, mw_verdict_name(report->verdict),
                  mw_action_name(decision->action), decision->observed ? " (observed only)" : "",
                  decision->by, failure_names(report->arena, decision->failures),

@@ -99,6 +99,7 @@ my %raised = (
     'limit.indicators' => ["$from\n$urls\n", 'limits.indicators = 5;'],
     'limit.message_size' => ["$from\n" . 'x' x 3000, 'limits.message_size = "2k";'],
     'limit.parts' => [message('x', 'a'), 'limits.parts = 2;'],
+    'limit.recipients' => 't/unit/unit_milter.c',
     'limit.text_length' => ["$from\n" . "a text\n" x 500, 'limits.text_length = "1k";'],
     'limit.unpack_ratio' => [message(zipped('x' x 20_000_000), 'a.zip'), 'limits.unpack_ratio = 100;'],
     'limit.unpacked_size' => [message($zip, 'a.zip'), 'limits.unpacked_size = "2k";'],

@@ -3,6 +3,8 @@
 # others is examined as ever.
 use strict;
 use warnings;
+use IO::Select;
+use JSON::PP;
 use lib "$ENV{top_srcdir}/t/lib";
 use Rig qw(free_port slurp wait_until);
 use Rig::Milter;
@@ -104,6 +106,18 @@ for my $cut (1 .. 9) {
 }
 ok(serves($daemon), 'connections that end within a frame end nothing else');
 
+# --- a great many recipients ------------------------------------------------------------------
+{
+    my $few = Rig::Milter->daemon(limits => { recipients => 100 }, failure => { limits => 'tag' });
+    my $many = $few->connection;
+    $many->hello;
+    my $result = $many->message($message, to => [map {"r$_\@example.org"} 1 .. 5000]);
+    like(join(q{ }, @{ Rig::Milter->added($result)->{'X-Mailwitness-Verdict'} || [] }), qr/unscanned.*limit/s, 'a message with more recipients than are kept is unscanned, and says so');
+    ok($few->wait_log(qr/nrcpt=5000 .*verdict=unscanned .*failed=limits/), '... the log counts all of them');
+    $many->quit;
+    is($few->stop, 0, '... and the daemon ends in order');
+}
+
 # --- the socket within ------------------------------------------------------------------------------
 {
     my $inner = Rig::Milter->daemon(milter => { listen => ["inet:@{[free_port()]}\@127.0.0.1"] });
@@ -114,5 +128,35 @@ ok(serves($daemon), 'connections that end within a frame end nothing else');
     is($inner->stop, 0, '... and it ends in order');
 }
 
+# --- anything at all ----------------------------------------------------------------------------
+# Commands in any order, with and without negotiation, sound and unsound, on both sockets; MW_LONG=1
+# for more of them. A connection waits for no answer: the daemon has them while the next come.
+my %data = (
+    O => [pack('N3', 6, 0x1ff, 0x1fffff), pack('N3', 2, 0, 0), pack('N3', 0xffffffff, 0x1ff, 0), 'x'],
+    C => ["h\0" . '4' . "\0\x01192.0.2.1\0", "h\0" . '6' . "\0\x01IPv6:::1\0", "h\0U", "h\0L\0\0/x\0", "h\0" . '4', q{}],
+    H => ["h\0", "\0", 'h', q{}], M => ["<a\@b>\0", "<>\0X=1\0\0", "\0", q{}], R => ["<a\@b>\0", "\0", q{}],
+    L => ["From\0a\@b.c\0", "A\0\0", 'A', "\0\0", "From\0x\0extra\0"], B => ['x', 'y' x 20000, q{}],
+    D => ["Mi\0Q\0", "C{client_ptr}\0x\0", "Ei\0\0", "Mi\0", 'M', q{}], U => ["NOOP\0", q{}], Z => [q{}, 'x'], map { $_ => [q{}] } qw(T N E A Q K));
+my @letters = sort keys %data;
+my $rounds = $ENV{MW_LONG} ? 30_000 : 1000;
+my ($seed, @died) = ($ENV{MW_SEED} || 20261125);
+for my $round ($seed .. $seed + $rounds - 1) {
+    srand $round;
+    my $one = eval { Rig::Milter->connect_to(rand() < 0.5 ? $daemon->{socket} : "127.0.0.1:$port", raw => 1) } or push @died, $round and last;
+    $one->command('O', $data{O}[0]) if rand() < 0.6;
+    for (1 .. 1 + int rand 14) {
+        my $letter = $letters[rand @letters];
+        my @choice = @{ $data{$letter} };
+        $one->command($letter, $choice[rand() < 0.7 ? 0 : rand @choice]) or last;
+    }
+    $one->{socket}->sysread(my $answer, 4096) if rand() < 0.1 && IO::Select->new($one->{socket})->can_read(0.02);
+    close $one->{socket};
+    Rig::alive($daemon->{pid}) or push @died, $round and last;
+    alarm 120;
+}
+is("@died", q{}, "$rounds random sequences of commands end nothing but themselves (MW_SEED=ROUND repeats one)");
+ok(serves($daemon), '... and the mail of others is examined');
+sub status { return decode_json(scalar qx($ENV{MAILWITNESS} status --json --socket $daemon->{control})) }
+ok(wait_until(30, sub { my $now = status(); !$now->{connections} && !$now->{messages} && !$now->{held_bytes} }), '... and nothing is left of them');
 is($daemon->stop, 0, 'it ends when told to');
 done_testing();

@@ -192,6 +192,38 @@ static void test_stale(void)
     rmdir(folder);
 }
 
+static void test_recipients(void)
+{
+    struct mw_error error = {0};
+    struct mw_arena *arena = mw_arena_new();
+    struct mw_texts mistakes = {0};
+    struct mw_config *config = mw_config_load(NULL, arena, &mistakes);
+    config->limits.recipients = 3;
+    struct mw_snapshot *snapshot = mw_snapshot_new(config, &error);
+    struct mw_session *session = mw_session_new();
+    char from[] = "<ana@example.com>", to[] = "<bob@example.org>", notify[] = "NOTIFY=NEVER";
+    char *mail[] = {from, NULL}, *rcpt[] = {to, notify, NULL};
+    for (size_t count = 3; count <= 4; count++) {
+        struct mw_message *message =
+            mw_session_begin(session, mw_snapshot_use(snapshot), &admission, mail);
+        for (size_t i = 0; i < count; i++)
+            mw_message_recipient(message, rcpt);
+        struct mw_report *report = mw_report_new();
+        mw_session_describe(session, report);
+        bool told = report->errors.count == 1 &&
+                    strcmp(report->errors.items[0].name, "limit.recipients") == 0 &&
+                    report->verdict == MW_UNSCANNED && report->unscanned.count == 1;
+        tap_ok(report->envelope.to.count == 3 && report->envelope.to_arguments.count == 3 &&
+                   told == (count > 3),
+               "of %zu recipients three are kept%s", count,
+               count > 3 ? ", and that there were more makes the message unscanned" : "");
+        mw_report_free(report);
+    }
+    mw_session_free(session);
+    mw_snapshot_release(snapshot);
+    mw_arena_free(arena);
+}
+
 static void test_session(void)
 {
     struct mw_error error = {0};
@@ -284,6 +316,7 @@ int main(void)
     test_frames();
     test_listen();
     test_stale();
+    test_recipients();
     test_session();
     test_bounds();
     test_control();
