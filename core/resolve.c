@@ -109,8 +109,11 @@ int mw_resolve(const char *host, const char *port, const struct addrinfo *hints,
     struct addrinfo numbers = *hints;
     numbers.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV;
     *found = NULL;
-    if (getaddrinfo(host, port, &numbers, found) == 0)
+    int result = getaddrinfo(host, port, &numbers, found);
+    if (result == 0)
         return 0;
+    if (!host)
+        return mw_fail(error, MW_ERR_SYSTEM, "%s", gai_strerror(result));
     struct question *question = new_question(host, port, hints);
     int code = start_thread(question);
     if (code == 0)

@@ -13,9 +13,9 @@
 /*
  * As getaddrinfo(host, port, hints, found), but comes back at the deadline (mw_clock_ms) with
  * MW_ERR_TIMEOUT; MW_ERR_SYSTEM with what the resolver says. The caller frees *found
- * (freeaddrinfo). Numbers are taken at once; names are asked for in a thread without signals,
- * which goes on by itself when nobody waits any more, and ends when the resolver gives up.
- * Thread-safe.
+ * (freeaddrinfo). host may be NULL, as for getaddrinfo; port is a number. Numbers are taken at
+ * once; names are asked for in a thread without signals, which goes on by itself when nobody waits
+ * any more, and ends when the resolver gives up. Thread-safe.
  */
 int mw_resolve(const char *host, const char *port, const struct addrinfo *hints, int64_t deadline,
                struct addrinfo **found, struct mw_error *error);

@@ -14,9 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/file.h"
+#include "core/resolve.h"
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, RESOLVE_MS = 5000 };
 
 /* A socket's name taken apart. */
 struct place {
@@ -259,9 +261,10 @@ static int open_port(const struct place *place, struct mw_listener *listener,
     struct addrinfo hints = {.ai_family = place->family,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    int code = getaddrinfo(place->host[0] ? place->host : NULL, place->port, &hints, &found);
-    if (code != 0)
-        return mw_fail(error, MW_ERR_INPUT, "%s: %s", listener->name, gai_strerror(code));
+    struct mw_error why = {0};
+    if (mw_resolve(place->host[0] ? place->host : NULL, place->port, &hints,
+                   mw_clock_ms() + RESOLVE_MS, &found, &why) != 0)
+        return mw_fail(error, MW_ERR_INPUT, "%s: %s", listener->name, why.text);
     int result = bind_port(listener, found, error);
     freeaddrinfo(found);
     return result;

@@ -111,12 +111,18 @@ ok(wait_until(30, sub { ask('status')->{store}{waiting} == 0 }), '... and goes t
 ok(scalar(grep { /^three:message:/ } $redis->command('KEYS', '*')) >= 3, '... under the new prefix');
 
 # What was read is what all have, also those who come later.
-sub generations { return map { $_->[0] } grep { $_->[1] == 2 } Rig::process_depths($daemon->{pid}) }
+sub at_depth { my ($depth) = @_; return map { $_->[0] } grep { $_->[1] == $depth } Rig::process_depths($daemon->{pid}) }
+sub is_gone { my ($pid) = @_; return !-e "/proc/$pid" || slurp("/proc/$pid/stat") =~ /[)] Z/ }
+sub kill_generations {
+    my @workers = at_depth(3);
+    kill 'KILL', at_depth(2);
+    return wait_until(20, sub { !grep { !is_gone($_) } @workers });
+}
 my ($number, $count) = @{ ask('status')->{workers} }{qw(generation count)};
 sub lose {
     my ($text) = @_;
     spew($daemon->{conf}, $text);
-    kill 'KILL', generations();
+    kill_generations();
     ok(wait_until(20, sub { $link->message($message); return ask('status')->{workers}{generation} > $number }), 'a generation that was lost is replaced');
     $number = ask('status')->{workers}{generation};
     is(ask('status')->{workers}{count}, $count, '... from the configuration of the daemon, not from what stands in the file by now');
@@ -126,4 +132,17 @@ lose("milter: { mode = \"dream\"; };\n");
 is((reload())[1], 2, '... and the file is read at a reload');
 is($daemon->stop, 0, 'it ends in order');
 unlike($daemon->log_text, qr/lost until a reload/, 'nothing was lost on the way');
+
+# --- a generation that does not come ----------------------------------------------------------
+$daemon = Rig::Milter->daemon(milter => { queue_time => '11s', grace => '100ms' });
+$link = $daemon->connection;
+$link->hello;
+kill 'STOP', at_depth(1);
+kill_generations();
+my $late = $link->message($message);
+ok($late->{end} && $link->{progress}, 'a message that waits for workers that do not come tells the mail server so');
+like($daemon->log_text, qr/failed=queue_full/, '... and waits no longer than milter.queue_time, though loading may take longer');
+kill 'CONT', at_depth(1);
+ok(wait_until(30, sub { $link->message($message)->{end} eq 'a' }), 'when they come it goes on');
+$daemon->stop;
 done_testing();

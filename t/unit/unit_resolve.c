@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "milter/listen.h"
 #include "store/transport.h"
 #include "t/unit/tap.h"
 
@@ -106,6 +107,15 @@ int main(void)
     tap_ok(recv(server, query, sizeof query, MSG_DONTWAIT) > 0, "... which was asked for");
     tap_ok(connects("localhost", port), "a name that is known is found all the same");
     tap_ok(connects("127.0.0.1", port), "... and a number needs nobody");
+    struct mw_listener socket = {.fd = -1};
+    const struct mw_listen_settings settings = {"0660", NULL};
+    error = (struct mw_error){0};
+    tap_ok(mw_listen_open("inet:0@localhost", &settings, &socket, &error) == 0,
+           "a socket is opened by name");
+    mw_listen_close(&socket);
+    tap_ok(mw_listen_open("inet:0@milter.example", &settings, &socket, &error) == MW_ERR_INPUT &&
+               strstr(error.text, "no name server answers in time for milter.example"),
+           "... or not, in time");
     close(server);
     close(listener);
     return tap_done();
