@@ -22,7 +22,15 @@
 #include "worker/job.h"
 #include "worker/pool.h"
 
-enum { WORKERS = 2, VICTIMS = 3, MAILS = 25, TIME_MS = 1000, LATE_US = 4000000, ROUNDS = 3000 };
+enum {
+    WORKERS = 2,
+    VICTIMS = 3,
+    MAILS = 25,
+    TIME_MS = 1000,
+    LATE_US = 4000000,
+    ROUNDS = 3000,
+    SLOW_US = 400000
+};
 
 /* What attackers tell; shared with them since before they were forked, for this test alone. */
 static struct {
@@ -227,6 +235,8 @@ static int is_new(void *user, const char *address)
 {
     unsigned number = 0;
     (void)user;
+    if (strncmp(address, "slow@", 5) == 0)
+        usleep(SLOW_US);
     if (sscanf(address, "act%u@", &number) == 1 && number < sizeof acts / sizeof *acts) {
         atomic_store(&told->pid, getpid());
         acts[number].act();
@@ -348,6 +358,46 @@ static void notice(void *user, bool bad, const char *text)
     (void)text;
 }
 
+/* --- no attacker: just one client with much mail that takes long ------------------------- */
+
+enum { FLOOD = 24 };
+
+struct flood {
+    struct mw_pool *pool;
+    atomic_uint done;
+};
+
+static void *send_slow(void *user)
+{
+    struct flood *flood = user;
+    struct mw_error error = {0};
+    mw_report_free(examine(flood->pool, "slow", "203.0.113.7", &error));
+    atomic_fetch_add(&flood->done, 1);
+    return NULL;
+}
+
+static void test_flood(struct mw_pool *pool)
+{
+    struct flood flood = {.pool = pool};
+    pthread_t threads[FLOOD];
+    for (int i = 0; i < FLOOD; i++)
+        pthread_create(&threads[i], NULL, send_slow, &flood);
+    usleep(SLOW_US / 4); /* all workers that it can have it has */
+    unsigned before = atomic_load(&flood.done);
+    for (int i = 0; i < 3; i++) {
+        struct mw_error error = {0};
+        struct mw_report *report = examine(pool, "innocent", "192.0.2.1", &error);
+        tap_ok(report != NULL, "mail of another client is examined beside a flood");
+        mw_report_free(report);
+    }
+    unsigned meanwhile = atomic_load(&flood.done) - before;
+    printf("# %u of %u slow mails were done meanwhile\n", meanwhile, FLOOD);
+    tap_ok(meanwhile <= WORKERS, "... without waiting for the flood's turn");
+    for (int i = 0; i < FLOOD; i++)
+        pthread_join(threads[i], NULL);
+    tap_is_number(atomic_load(&flood.done), FLOOD, "the flood is examined as well");
+}
+
 /* With a fresh worker for each message, or with one that goes on. One that goes on is given
  * the mail of others, as ever, and can read that. */
 static void test_all(bool fresh)
@@ -370,6 +420,8 @@ static void test_all(bool fresh)
         printf("# %s\n", error.text);
     for (unsigned i = fresh ? 0 : 2; pool && i < sizeof acts / sizeof *acts; i++)
         test_act(pool, i);
+    if (pool && !fresh)
+        test_flood(pool);
     mw_pool_free(pool);
     tap_is_number(open_files(), before, "no descriptor is left over");
 }
