@@ -214,6 +214,29 @@ void mw_tracked_close(struct mw_tracked *tracked)
     mw_arena_free(tracked->arena);
 }
 
+/* Of one source in one form, which several filters may share. */
+struct recalled_values {
+    const char *source;
+    bool strip_plus_tag;
+    struct mw_texts values;
+};
+
+struct mw_recalled {
+    MW_LIST(struct recalled_values) sources;
+};
+
+static const struct recalled_values *find_values(const struct mw_recalled *recalled,
+                                                 const struct tracked *one)
+{
+    for (size_t i = 0; recalled && i < recalled->sources.count; i++) {
+        const struct recalled_values *values = &recalled->sources.items[i];
+        if (values->strip_plus_tag == one->settings.strip_plus_tag &&
+            strcmp(values->source, one->settings.source) == 0)
+            return values;
+    }
+    return NULL;
+}
+
 /* The values of a message that a filter is about, in their normal form; in arena. */
 static struct mw_texts values_of(const struct tracked *one, const struct mw_report *report,
                                  struct mw_arena *arena)
@@ -231,9 +254,24 @@ static struct mw_texts values_of(const struct tracked *one, const struct mw_repo
     return values;
 }
 
-static void recall_one(const struct tracked *one, struct mw_report *report)
+static struct mw_texts recall_values(struct mw_recalled *recalled, const struct tracked *one,
+                                     const struct mw_report *report)
 {
-    struct mw_texts values = values_of(one, report, report->arena);
+    const struct recalled_values *known = find_values(recalled, one);
+    if (known)
+        return known->values;
+    struct recalled_values *values =
+        mw_list_add(report->arena, &recalled->sources, sizeof *recalled->sources.items);
+    values->source = mw_arena_dup(report->arena, one->settings.source);
+    values->strip_plus_tag = one->settings.strip_plus_tag;
+    values->values = values_of(one, report, report->arena);
+    return values->values;
+}
+
+static void recall_one(const struct tracked *one, struct mw_recalled *recalled,
+                       struct mw_report *report)
+{
+    struct mw_texts values = recall_values(recalled, one, report);
     bool any_new = false;
     for (size_t i = 0; i < values.count && !any_new; i++)
         any_new = mw_recent_is_new(one->filter, one->recent, mw_bytes_of(values.items[i]));
@@ -244,16 +282,17 @@ static void recall_one(const struct tracked *one, struct mw_report *report)
     *flag = (struct mw_flag){mw_arena_dup(report->arena, one->settings.name), any_new};
 }
 
-void mw_tracked_recall(const struct mw_tracked *tracked, struct mw_report *report)
+const struct mw_recalled *mw_tracked_recall(const struct mw_tracked *tracked,
+                                            struct mw_report *report)
 {
+    struct mw_recalled *recalled = mw_arena_alloc(report->arena, sizeof *recalled);
     for (size_t i = 0; i < tracked->count; i++)
-        recall_one(&tracked->items[i], report);
+        recall_one(&tracked->items[i], recalled, report);
+    return recalled;
 }
 
-static int learn_one(const struct tracked *one, const struct mw_report *report,
-                     struct mw_error *error)
+static int learn_one(const struct tracked *one, struct mw_texts values, struct mw_error *error)
 {
-    struct mw_texts values = values_of(one, report, report->arena);
     int result = 0, learned = 0;
     for (size_t i = 0; i < values.count && learned < MW_LEARN_MOST; i++) {
         bool is_new = false;
@@ -270,12 +309,15 @@ static int learn_one(const struct tracked *one, const struct mw_report *report,
 }
 
 int mw_tracked_learn(struct mw_tracked *tracked, const struct mw_report *report,
-                     struct mw_error *error)
+                     const struct mw_recalled *recalled, struct mw_error *error)
 {
     int result = 0;
     for (size_t i = 0; mw_learns_from(report) && i < tracked->count; i++) {
-        int one = learn_one(&tracked->items[i], report, error);
-        result = one != 0 ? one : result;
+        const struct tracked *one = &tracked->items[i];
+        const struct recalled_values *known = find_values(recalled, one);
+        int code =
+            learn_one(one, known ? known->values : values_of(one, report, report->arena), error);
+        result = code != 0 ? code : result;
     }
     return result;
 }

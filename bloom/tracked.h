@@ -42,23 +42,29 @@ void mw_tracked_abandon(struct mw_tracked *tracked); /* NULL allowed */
 /* Flushes and closes. NULL allowed. */
 void mw_tracked_close(struct mw_tracked *tracked);
 
+/* The values of a message that filters are about, in their normal form: bringing them into
+ * it is most of the work, and is done once. */
+struct mw_recalled;
+
 /*
  * Asks every filter about the message's values, each normalised as its source is:
  * report->new_values gets NAME: true when any of them was never seen before, or first so
  * lately that settings.new_for_s has not passed, NAME: false otherwise, nothing when there
- * was none. Nothing is remembered. Any thread, each with
- * a report of its own.
+ * was none. Nothing is remembered. Any thread, each with a report of its own. What is
+ * returned, for mw_tracked_learn, lies in the report's arena.
  */
-void mw_tracked_recall(const struct mw_tracked *tracked, struct mw_report *report);
+const struct mw_recalled *mw_tracked_recall(const struct mw_tracked *tracked,
+                                            struct mw_report *report);
 
 /*
  * Remembers the message's values in every filter, when memory learns from such a message
- * (core/learn.h, which also bounds how many a filter learns of one). Any thread. On an error
- * (a filter that cannot grow or flush: the last of them is told) all values have been
- * remembered in memory all the same: the message goes on.
+ * (core/learn.h, which also bounds how many a filter learns of one). recalled is of this
+ * report, perhaps of the filters of before a reload, or NULL. Any thread. On an error (a
+ * filter that cannot grow or flush: the last of them is told) all values have been remembered
+ * in memory all the same: the message goes on.
  */
 int mw_tracked_learn(struct mw_tracked *tracked, const struct mw_report *report,
-                     struct mw_error *error);
+                     const struct mw_recalled *recalled, struct mw_error *error);
 
 /*
  * Whether the filter called name has seen value, which is normalised as its source

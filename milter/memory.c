@@ -211,18 +211,20 @@ bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *stat
     return there;
 }
 
-void mw_memory_recall(struct mw_memory *memory, struct mw_report *report)
+const struct mw_recalled *mw_memory_recall(struct mw_memory *memory, struct mw_report *report)
 {
     pthread_rwlock_rdlock(&memory->lock);
-    mw_tracked_recall(memory->tracked, report);
+    const struct mw_recalled *recalled = mw_tracked_recall(memory->tracked, report);
     pthread_rwlock_unlock(&memory->lock);
+    return recalled;
 }
 
-void mw_memory_learn(struct mw_memory *memory, const struct mw_report *report, const char *queue_id)
+void mw_memory_learn(struct mw_memory *memory, const struct mw_report *report,
+                     const struct mw_recalled *recalled, const char *queue_id)
 {
     struct mw_error error = {0};
     pthread_rwlock_rdlock(&memory->lock);
-    if (mw_tracked_learn(memory->tracked, report, &error) != 0)
+    if (mw_tracked_learn(memory->tracked, report, recalled, &error) != 0)
         mw_log_write(memory->log, MW_LOG_ERROR, queue_id, "%s", error.text);
     pthread_rwlock_unlock(&memory->lock);
 }

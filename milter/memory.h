@@ -41,13 +41,13 @@ void mw_memory_commit(struct mw_memory *memory, struct mw_memory_change *change)
 void mw_memory_abandon(struct mw_memory_change *change);
 
 /* Asks the filters what is new in the message, which fills in report->new_values. Any
- * thread. */
-void mw_memory_recall(struct mw_memory *memory, struct mw_report *report);
+ * thread. What is returned is for mw_memory_learn. */
+const struct mw_recalled *mw_memory_recall(struct mw_memory *memory, struct mw_report *report);
 
 /* The filters learn from the message, when its action is one that memory learns from
  * (core/learn.h); trouble with one is told in the log and keeps no message. Any thread. */
 void mw_memory_learn(struct mw_memory *memory, const struct mw_report *report,
-                     const char *queue_id);
+                     const struct mw_recalled *recalled, const char *queue_id);
 
 /*
  * Keeps the report and the bytes of its attachments: 0 when they are in Redis or in the

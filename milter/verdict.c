@@ -133,7 +133,7 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
      * stored. */
     size_t held = 0;
     hold(daemon, report, &held);
-    mw_memory_recall(daemon->memory, report);
+    const struct mw_recalled *recalled = mw_memory_recall(daemon->memory, report);
     const struct mw_decision *decision = decide(message, report, failures);
     hold(daemon, report, &held);
     decision = save(daemon, message, report, decision, failures);
@@ -143,7 +143,7 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
     /* Last before the reply is sent: a kill then forgets no sender whose mail was taken, and
      * one whose mail the server is told to refuse, or to take later, is as new as before. */
     if (result == SMFIS_ACCEPT)
-        mw_memory_learn(daemon->memory, report, message->queue_id);
+        mw_memory_learn(daemon->memory, report, recalled, message->queue_id);
     log_message(daemon, session, report, decision);
     count(daemon, report, decision->failures);
     mw_report_free(report);

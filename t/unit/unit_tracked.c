@@ -57,16 +57,18 @@ static struct mw_report *message(const char *from)
 static void learn(struct mw_tracked *tracked, const struct mw_report *report)
 {
     struct mw_error error = {0};
-    if (mw_tracked_learn(tracked, report, &error) != 0)
+    if (mw_tracked_learn(tracked, report, NULL, &error) != 0)
         printf("# %s\n", error.text);
 }
 
 /* A message that is delivered. */
 static void witness(struct mw_tracked *tracked, struct mw_report *report)
 {
-    mw_tracked_recall(tracked, report);
+    struct mw_error error = {0};
+    const struct mw_recalled *recalled = mw_tracked_recall(tracked, report);
     report->action = MW_ACTION_ACCEPT;
-    learn(tracked, report);
+    if (mw_tracked_learn(tracked, report, recalled, &error) != 0)
+        printf("# %s\n", error.text);
 }
 
 static void test_what_teaches(void)
@@ -448,7 +450,7 @@ static void test_mistakes(void)
     mw_tracked_close(tracked);
     tracked = mw_tracked_open(NULL, 0, &error);
     struct mw_report *report = message("ana@example.com");
-    tap_ok(tracked && mw_tracked_learn(tracked, report, &error) == 0 &&
+    tap_ok(tracked && mw_tracked_learn(tracked, report, NULL, &error) == 0 &&
                report->new_values.count == 0,
            "no filters at all is fine");
     mw_report_free(report);
@@ -471,7 +473,7 @@ static void test_change(void)
     struct mw_tracked_settings before[] = {stays, goes};
     struct mw_tracked *tracked = mw_tracked_open(before, 2, &error);
     struct mw_report *report = message("ana@example.com");
-    mw_tracked_learn(tracked, report, &error);
+    mw_tracked_learn(tracked, report, NULL, &error);
     stays.sync = "always";
     comes.new_for_s = 60;
     struct mw_tracked_settings after[] = {stays, comes};
@@ -484,13 +486,13 @@ static void test_change(void)
     cannot.file = path_of("absent/from.filter");
     struct mw_tracked_settings wrong[] = {stays, comes, cannot};
     tap_ok(!mw_tracked_prepare(tracked, wrong, 3, &error) && access(comes.file, F_OK) != 0 &&
-               mw_tracked_learn(tracked, report, &error) == 0,
+               mw_tracked_learn(tracked, report, NULL, &error) == 0,
            "so it is when one of them cannot be opened");
     next = mw_tracked_prepare(tracked, after, 2, &error);
     mw_tracked_replace(next, tracked);
     tap_ok(knows(next, "stays") && !knows(next, "comes"),
            "in their place they know what a file that stays knew");
-    tap_ok(mw_tracked_learn(next, report, &error) == 0 && knows(next, "comes"),
+    tap_ok(mw_tracked_learn(next, report, NULL, &error) == 0 && knows(next, "comes"),
            "... learn, and flush as they are told to now");
     struct mw_tracked *reopened = mw_tracked_open(&goes, 1, &error);
     tap_ok(reopened && knows(reopened, "goes"), "a file that goes is free for others");
@@ -498,7 +500,7 @@ static void test_change(void)
     stays.sync = "everysec";
     tracked = mw_tracked_prepare(next, &stays, 1, &error);
     mw_tracked_replace(tracked, next);
-    tap_ok(mw_tracked_learn(tracked, report, &error) == 0, "... and so the other way round");
+    tap_ok(mw_tracked_learn(tracked, report, NULL, &error) == 0, "... and so the other way round");
     mw_tracked_close(tracked);
     mw_report_free(report);
 }
