@@ -10,6 +10,7 @@
 #include "bloom/filter.h"
 #include "cli/print.h"
 #include "cli/when.h"
+#include "core/time.h"
 #include "core/utf8.h"
 
 static int read_info(const char *path, struct mw_filter_info *info, struct mw_error *error)
@@ -34,7 +35,7 @@ static json_t *time_json(int64_t seconds)
     char text[MW_WHEN_SIZE];
     if (seconds == 0)
         return json_null();
-    mw_when_utc(seconds * 1000, text);
+    mw_time_text(seconds * 1000, text);
     return json_string(text);
 }
 

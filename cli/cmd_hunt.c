@@ -12,6 +12,7 @@
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "core/ascii.h"
+#include "core/time.h"
 
 static const char hunt_usage[] =
     "usage: mailwitness hunt [OPTION]... RULES...\n"
@@ -175,7 +176,7 @@ static int write_back(struct hunt *hunt, const struct mw_attachment *merged, str
 {
     char now[MW_WHEN_SIZE];
     uint64_t raised = 0;
-    mw_when_utc(mw_when_now(), now);
+    mw_time_text(mw_time_now(), now);
     int result = mw_query_rescanned(hunt->reach.query, merged, now, &raised, error);
     hunt->raised += raised;
     return result;

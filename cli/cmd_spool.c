@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "core/json_out.h"
+#include "core/time.h"
 #include "store/record.h"
 #include "store/spool.h"
 #include "store/store.h"
@@ -77,7 +78,7 @@ static int list_json(const struct mw_spool_entry *entry, const struct mw_report 
                      struct mw_error *error)
 {
     char when[MW_WHEN_SIZE];
-    mw_when_utc(entry->written * 1000, when);
+    mw_time_text(entry->written * 1000, when);
     json_t *line =
         json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s, s:I, s:I}", "id", report->id, "written", when,
                   "queue_id", report->queue_id, "from", first_address(&report->from), "subject",

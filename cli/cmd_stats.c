@@ -16,6 +16,7 @@
 #include "cli/tally.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "core/time.h"
 
 static const char usage[] =
     "usage: mailwitness stats [OPTION]...\n"
@@ -227,7 +228,7 @@ static json_t *engines(struct stats *stats)
         json_t *engine = json_pack("{s:s*, s:s*, s:s*, s:s*}", "name", one->name, "version",
                                    one->version, "database", one->database, "date", one->date);
         if (one->date && mw_when_parse(one->date, 0, MW_WHEN_START, &ms, NULL) == 0)
-            json_object_set_new(engine, "age_days", json_integer((mw_when_now() - ms) / 86400000));
+            json_object_set_new(engine, "age_days", json_integer((mw_time_now() - ms) / 86400000));
         json_array_append_new(array, engine);
     }
     mw_report_free(report);

@@ -11,6 +11,7 @@
 #include "cli/print.h"
 #include "cli/when.h"
 #include "core/id.h"
+#include "core/time.h"
 #include "store/check.h"
 #include "store/record.h"
 #include "store/spool.h"
@@ -246,7 +247,7 @@ static int parse(struct store *store, int argc, char **argv)
             store->mend = true;
             break;
         case 's':
-            if (mw_when_parse(optarg, mw_when_now(), MW_WHEN_START, &store->since_ms, &error) != 0)
+            if (mw_when_parse(optarg, mw_time_now(), MW_WHEN_START, &store->since_ms, &error) != 0)
                 return mw_command_fail(store->command, "--since: %s", error.text);
             break;
         case 'c':

@@ -10,6 +10,7 @@
 #include "core/ascii.h"
 #include "core/names.h"
 #include "core/network.h"
+#include "core/time.h"
 #include "core/url.h"
 
 enum { PAGE = 200, MD5_DIGITS = 32, SHA256_DIGITS = 64, FACT_WHOLE = 900 };
@@ -188,7 +189,7 @@ static int take_time(struct mw_conditions *conditions, int option, const char *v
 {
     bool since = option == MW_CONDITION_SINCE;
     struct mw_error why = {0};
-    if (mw_when_parse(value, mw_when_now(), since ? MW_WHEN_START : MW_WHEN_END,
+    if (mw_when_parse(value, mw_time_now(), since ? MW_WHEN_START : MW_WHEN_END,
                       since ? &conditions->since : &conditions->until, &why) != 0)
         return mw_fail(error, MW_ERR_INPUT, "--%s: %s", since ? "since" : "until", why.text);
     if (conditions->since > 0 && conditions->until > 0 && conditions->since > conditions->until)

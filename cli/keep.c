@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/when.h"
+#include "core/time.h"
 
 struct mw_keep {
     struct mw_store *store;
@@ -64,10 +65,10 @@ void mw_keep_id(const char *sha256, int64_t ms, char out[MW_ID_SIZE])
 int mw_keep_report(struct mw_keep *keep, struct mw_report *report, struct mw_error *error)
 {
     char id[MW_ID_SIZE], when[MW_WHEN_SIZE];
-    int64_t now = mw_when_now(), ms = mw_keep_time(report, now);
+    int64_t now = mw_time_now(), ms = mw_keep_time(report, now);
     unsigned kept_s = keep->settings->keep_messages_s;
     mw_keep_id(report->sha256, ms, id);
-    mw_when_utc(ms, when);
+    mw_time_text(ms, when);
     report->id = mw_arena_dup(report->arena, id);
     report->received = mw_arena_dup(report->arena, when);
     if (kept_s > 0 && ms < now - (int64_t)kept_s * 1000) {

@@ -8,6 +8,7 @@
 #include "cli/print.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "core/time.h"
 
 static const struct mw_column message_columns[] = {
     {"VERDICT", 10, 0, false}, {"RECEIVED", 16, 0, false}, {"FROM", 16, 2, false},
@@ -105,7 +106,7 @@ static int print_json(const struct mw_rows *rows, const struct mw_hit *hit,
     json_t *object = mw_facts_to_json(facts, " size attachments ");
     json_object_del(object, "report_form");
     json_object_set_new(object, rows->attachments ? "sha256" : "id", json_string(hit->id));
-    mw_when_utc(hit->time_ms, when);
+    mw_time_text(hit->time_ms, when);
     json_object_set_new(object, "time", json_string(when));
     if (facts->count == 0)
         json_object_set_new(object, "kept", json_false());

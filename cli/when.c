@@ -308,21 +308,3 @@ void mw_when_local(int64_t ms, char out[MW_WHEN_SIZE])
     if (localtime_r(&seconds, &parts))
         strftime(out, MW_WHEN_SIZE, "%Y-%m-%d %H:%M:%S", &parts);
 }
-
-void mw_when_utc(int64_t ms, char out[MW_WHEN_SIZE])
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm parts;
-    out[0] = '\0';
-    if (!gmtime_r(&seconds, &parts))
-        return;
-    size_t used = strftime(out, MW_WHEN_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out + used, MW_WHEN_SIZE - used, ".%03dZ", (int)(ms % 1000));
-}
-
-int64_t mw_when_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}

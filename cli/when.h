@@ -33,10 +33,4 @@ enum { MW_WHEN_SIZE = 40 };
 /* "2026-11-24 20:11:38" in the local time zone, for tables. */
 void mw_when_local(int64_t ms, char out[MW_WHEN_SIZE]);
 
-/* "2026-11-24T20:11:38.123Z": RFC 3339 in UTC, for programs. */
-void mw_when_utc(int64_t ms, char out[MW_WHEN_SIZE]);
-
-/* The clock's milliseconds since 1970. */
-int64_t mw_when_now(void);
-
 #endif

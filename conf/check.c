@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "conf/option.h"
+#include "core/address.h"
 #include "core/names.h"
 #include "core/network.h"
 #include "core/suggest.h"
@@ -208,6 +209,14 @@ int mw_check_verdict(const char *text, struct mw_error *error)
 int mw_check_severity(const char *text, struct mw_error *error)
 {
     return check_name(text, mw_severity_names, error);
+}
+
+int mw_check_host_port(const char *text, struct mw_error *error)
+{
+    char host[MW_HOST_SIZE], port[MW_PORT_SIZE];
+    return mw_address_split(text, host, port)
+               ? 0
+               : mw_fail(error, MW_ERR_INPUT, "'%s' is not HOST:PORT such as 127.0.0.1:9197", text);
 }
 
 int mw_check_failure(const char *text, struct mw_error *error)

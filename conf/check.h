@@ -32,6 +32,7 @@ int mw_check_rule_name(const char *text, struct mw_error *error);
 int mw_check_network_item(const char *text, struct mw_error *error);
 int mw_check_verdict(const char *text, struct mw_error *error);
 int mw_check_severity(const char *text, struct mw_error *error);
+int mw_check_host_port(const char *text, struct mw_error *error);
 int mw_check_failure(const char *text, struct mw_error *error);
 int mw_check_extension(const char *text, struct mw_error *error);
 

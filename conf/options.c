@@ -314,8 +314,8 @@ const struct mw_option mw_options[] = {
     KIND("spool", "recent_size", MW_OPTION_SIZE, store.spool.recent_max, "256m", 1048576, TERA,
          "bytes that may take"),
 
-    TEXT("metrics", "listen", metrics_listen, NULL,
-         "ADDRESS:PORT on which Prometheus may ask, as 127.0.0.1:9197; without it nobody can"),
+    CHECKED("metrics", "listen", MW_OPTION_TEXT, metrics_listen, NULL, mw_check_host_port,
+            "ADDRESS:PORT on which Prometheus may ask, as 127.0.0.1:9197; without it nobody can"),
 };
 const size_t mw_option_count = sizeof mw_options / sizeof *mw_options;
 

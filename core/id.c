@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/ascii.h"
+#include "core/time.h"
 
 enum { COUNTER_BITS = 12, COUNTER_END = 1 << COUNTER_BITS };
 
@@ -73,9 +74,7 @@ void mw_id_next_at(struct mw_id_source *source, uint64_t unix_ms, char out[MW_ID
 
 void mw_id_next(struct mw_id_source *source, char out[MW_ID_SIZE])
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    mw_id_next_at(source, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, out);
+    mw_id_next_at(source, (uint64_t)mw_time_now(), out);
 }
 
 /* An id is written in lower case. */

@@ -13,6 +13,7 @@
 
 #include "core/arena.h"
 #include "core/log_private.h"
+#include "core/time.h"
 #include "core/utf8.h"
 
 enum { LINE_LIMIT = 4096 };
@@ -69,21 +70,11 @@ void mw_log_free(struct mw_log *log)
     free(log);
 }
 
-static void time_now(char *out, size_t size)
-{
-    struct timespec now;
-    struct tm utc;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t length = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
-}
-
 static char *json_line(const struct mw_log *log, enum mw_log_level level, const char *queue_id,
                        const char *text)
 {
-    char now[64];
-    time_now(now, sizeof now);
+    char now[MW_TIME_SIZE];
+    mw_time_text(mw_time_now(), now);
     json_t *line = json_pack("{s:s, s:s, s:s, s:s*, s:s}", "time", now, "level", levels[level].name,
                              "program", log->program, "queue_id", queue_id, "message", text);
     char *dumped = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);

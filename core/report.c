@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
+#include "core/time.h"
 #include "core/utf8.h"
 
 struct mw_report *mw_report_new(void)
@@ -65,11 +65,7 @@ const char *mw_report_header(const struct mw_report *report, const char *name)
 
 void mw_report_received_now(struct mw_report *report)
 {
-    struct timespec now;
-    struct tm parts;
-    char text[32];
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    report->received = mw_arena_printf(report->arena, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+    char text[MW_TIME_SIZE];
+    mw_time_text(mw_time_now(), text);
+    report->received = mw_arena_dup(report->arena, text);
 }

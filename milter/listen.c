@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/address.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/resolve.h"
@@ -23,8 +24,9 @@ enum { BACKLOG = 1024, RESOLVE_MS = 5000 };
 /* A socket's name taken apart. */
 struct place {
     int family;
-    char path[108];           /* of a unix socket */
-    char host[256], port[32]; /* of the others; host may be "" for all addresses */
+    char path[108];          /* of a unix socket */
+    char host[MW_HOST_SIZE]; /* of the others; "" for all addresses */
+    char port[MW_PORT_SIZE];
 };
 
 static int wrong(const char *text, struct mw_error *error)
@@ -42,25 +44,21 @@ static bool copy(char *out, size_t size, const char *from, size_t length)
     return true;
 }
 
-static bool is_number(const char *text)
-{
-    return *text != '\0' && strspn(text, "0123456789") == strlen(text) && atoi(text) < 65536;
-}
-
 /* PORT@HOST as milters have it, HOST:PORT as postfix has it, or PORT alone. */
 static bool parse_port(const char *text, struct place *place)
 {
-    const char *at = strchr(text, '@'), *colon = strrchr(text, ':');
-    const char *host = at ? at + 1 : colon ? text : "";
-    size_t length = at ? strlen(host) : colon ? (size_t)(colon - text) : 0;
-    const char *port = at || !colon ? text : colon + 1;
+    const char *at = strchr(text, '@');
+    if (!at && strchr(text, ':'))
+        return mw_address_split(text, place->host, place->port);
+    const char *host = at ? at + 1 : "";
+    size_t length = strlen(host);
     if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
         host++;
         length -= 2;
     }
     return copy(place->host, sizeof place->host, host, length) &&
-           copy(place->port, sizeof place->port, port, at ? (size_t)(at - text) : strlen(port)) &&
-           is_number(place->port);
+           copy(place->port, sizeof place->port, text, at ? (size_t)(at - text) : strlen(text)) &&
+           mw_address_is_port(place->port);
 }
 
 static int parse(const char *text, struct place *place, struct mw_error *error)

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/address.h"
+
 /*
  * One who reads metrics needs one connection; nobody may take all descriptors. Before all
  * places are taken the oldest connection is hung up on, so that those who connect and say
@@ -125,20 +127,11 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
 /* HOST:PORT or [HOST]:PORT to something to bind to; the caller frees it. */
 static struct addrinfo *resolve(const char *address, struct mw_error *error)
 {
-    char host[INET6_ADDRSTRLEN + 2] = "";
-    const char *colon = strrchr(address, ':');
-    const char *start = address;
-    size_t length = colon ? (size_t)(colon - address) : 0;
-    if (length > 2 && address[0] == '[' && address[length - 1] == ']') {
-        start++;
-        length -= 2;
-    }
+    char host[MW_HOST_SIZE], port[MW_PORT_SIZE];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     struct addrinfo *found = NULL;
-    if (length > 0 && length < sizeof host)
-        memcpy(host, start, length);
-    if (host[0] == '\0' || colon[1] == '\0' || getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+    if (!mw_address_split(address, host, port) || getaddrinfo(host, port, &hints, &found) != 0) {
         mw_fail(error, MW_ERR_INPUT, "metrics.listen: '%s' is not HOST:PORT such as 127.0.0.1:9197",
                 address);
         return NULL;

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "core/clock.h"
 #include "core/suggest.h"
+#include "core/time.h"
 #include "scanners/condition.h"
 #include "scanners/known.h"
 
@@ -171,13 +172,9 @@ int mw_scanners_start(struct mw_scanners *scanners, const char *folder, struct m
 
 static const char *date_text(struct mw_arena *arena, int64_t when)
 {
-    time_t seconds = (time_t)when;
-    struct tm parts;
-    char text[32];
-    if (when <= 0 || !gmtime_r(&seconds, &parts))
-        return NULL;
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return mw_arena_dup(arena, text);
+    char text[MW_TIME_SIZE];
+    mw_time_seconds_text(when, text);
+    return when > 0 && *text ? mw_arena_dup(arena, text) : NULL;
 }
 
 void mw_scanners_engines(const struct mw_scanners *scanners, struct mw_arena *arena,

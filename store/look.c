@@ -6,16 +6,10 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "core/time.h"
 #include "store/store_private.h"
 
 enum { CLOCK_FAR_MS = 120000, CLOCK_NEAR_MS = 60000 };
-
-static int64_t own_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void look_free_flight(void *flight)
 {
@@ -114,13 +108,13 @@ int64_t mw_store_older_clock_ms(struct mw_store *store)
     pthread_mutex_lock(&store->lock);
     int64_t redis = store->clock_ms + mw_clock_ms() - store->clock_at_ms;
     pthread_mutex_unlock(&store->lock);
-    int64_t own = own_clock_ms();
+    int64_t own = mw_time_now();
     return own < redis ? own : redis;
 }
 
 void mw_store_take_clock(struct mw_store *store, int64_t redis_ms)
 {
-    int64_t skew = own_clock_ms() - redis_ms, far = llabs(skew);
+    int64_t skew = mw_time_now() - redis_ms, far = llabs(skew);
     pthread_mutex_lock(&store->lock);
     store->clock_ms = redis_ms;
     store->clock_at_ms = mw_clock_ms();

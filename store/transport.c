@@ -18,10 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/address.h"
 #include "core/file.h"
 #include "core/resolve.h"
 
-enum { HOST_SIZE = 256, PIECES = 256 };
+enum { PIECES = 256 };
 
 struct mw_tls {
     SSL_CTX *context;
@@ -35,26 +36,6 @@ struct mw_transport {
 
 /* --- addresses --------------------------------------------------------------------- */
 
-/* Splits HOST:PORT or [HOST]:PORT; false when it is neither. */
-static bool split(const char *text, char host[HOST_SIZE], const char **port)
-{
-    const char *end = strrchr(text, ':');
-    size_t size = end ? (size_t)(end - text) : 0;
-    if (size == 0 || size >= HOST_SIZE || end[1] == '\0' ||
-        strspn(end + 1, "0123456789") != strlen(end + 1))
-        return false;
-    if (text[0] == '[' && text[size - 1] == ']') {
-        text++;
-        size -= 2;
-    } else if (memchr(text, ':', size)) {
-        return false;
-    }
-    memcpy(host, text, size);
-    host[size] = '\0';
-    *port = end + 1;
-    return true;
-}
-
 static const char *unix_path(const char *address)
 {
     return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
@@ -62,14 +43,15 @@ static const char *unix_path(const char *address)
 
 int mw_address_check(const char *text, struct mw_error *error)
 {
-    char host[HOST_SIZE];
-    const char *port, *path = unix_path(text);
+    char host[MW_HOST_SIZE];
+    char port[MW_PORT_SIZE];
+    const char *path = unix_path(text);
     struct sockaddr_un un;
     if (path && strlen(path) >= sizeof un.sun_path)
         return mw_fail(error, MW_ERR_INPUT,
                        "the path of a unix socket must be shorter than %zu bytes: %s",
                        sizeof un.sun_path, path);
-    if ((path && *path) || (!path && split(text, host, &port)))
+    if ((path && *path) || (!path && mw_address_split(text, host, port)))
         return 0;
     return mw_fail(error, MW_ERR_INPUT, "'%s' is neither unix:PATH nor HOST:PORT", text);
 }
@@ -269,8 +251,7 @@ static int connect_tcp(struct mw_transport *transport, const char *address, cons
 struct mw_transport *mw_transport_open(const char *address, struct mw_tls *tls, const char *name,
                                        int64_t deadline, struct mw_error *error)
 {
-    char host[HOST_SIZE] = "";
-    const char *port = NULL;
+    char host[MW_HOST_SIZE] = "", port[MW_PORT_SIZE] = "";
     if (mw_address_check(address, error) != 0)
         return NULL;
     struct mw_transport *transport = calloc(1, sizeof *transport);
@@ -283,7 +264,7 @@ struct mw_transport *mw_transport_open(const char *address, struct mw_tls *tls, 
     if (unix_path(address)) {
         result = connect_unix(transport, address, deadline, error);
     } else {
-        split(address, host, &port);
+        mw_address_split(address, host, port);
         result = connect_tcp(transport, address, host, port, deadline, error);
     }
     if (result == 0 && tls)

@@ -82,6 +82,8 @@ is($said, "test.conf:1: milter.listen: names 33, 32 are the most\n", 'more socke
 $sockets =~ s/, "unix:.s33"//;
 ($said, $status) = check("milter: { listen = [$sockets]; };\n", 'test.conf');
 is($status, 0, '... and as many as can be are none') or diag($said);
+($said, $status) = check("metrics: { listen = \"9197\"; };\n", 'test.conf');
+is($said, "test.conf:1: metrics.listen: '9197' is not HOST:PORT such as 127.0.0.1:9197\n", 'where metrics are is checked before the daemon starts');
 my $dump = qx($mailwitness config dump);
 like($dump, qr{^filter: \{\nfrom: \{\n    source = "from";\n    file = "/.*/from[.]filter";}m, 'senders are remembered without being asked for');
 check("filter: { };\n", 'none.conf');

@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 #include "cli/when.h"
 #include "cli/wrap.h"
+#include "core/time.h"
 #include "scanners/hash.h"
 #include "t/unit/tap.h"
 #include "worker/witness.h"
@@ -58,7 +59,7 @@ static void test_when(void)
         int64_t ms = -1;
         char utc[MW_WHEN_SIZE], name[128];
         int result = mw_when_parse(cases[i].text, now, cases[i].edge, &ms, &error);
-        mw_when_utc(ms, utc);
+        mw_time_text(ms, utc);
         snprintf(name, sizeof name, "the %s of '%s' is understood",
                  cases[i].edge == MW_WHEN_START ? "start" : "end", cases[i].text);
         tap_is(result == 0 ? utc : error.text, cases[i].utc, name);

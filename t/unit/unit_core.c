@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/address.h"
 #include "core/ascii.h"
 #include "core/id.h"
 #include "core/json_out.h"
@@ -14,6 +15,7 @@
 #include "core/name.h"
 #include "core/names.h"
 #include "core/report.h"
+#include "core/time.h"
 #include "core/url.h"
 #include "core/utf8.h"
 #include "t/unit/tap.h"
@@ -117,6 +119,46 @@ static void test_urls(void)
     tap_is(mw_url_host_form(arena, "Example.com."), "Example.com", "... and may end in a dot");
     tap_is(mw_url_host_form(arena, ""), "", "... or be nothing");
     mw_arena_free(arena);
+}
+
+static void test_addresses(void)
+{
+    static const char *const good[][3] = {{"127.0.0.1:9197", "127.0.0.1", "9197"},
+                                          {"redis.example.org:6379", "redis.example.org", "6379"},
+                                          {"[2001:db8::1]:0", "2001:db8::1", "0"},
+                                          {"x:65535", "x", "65535"}};
+    static const char *const bad[] = {"",         ":1",    "x:",   "x",        "x:65536", "x:-1",
+                                      "x:1a",     "::1:1", "[]:1", "[::1]",    "[::1:1",  "a]:1",
+                                      "x:000001", "a:b:1", "x: 1", "[[::1]]:1"};
+    char host[MW_HOST_SIZE], port[MW_PORT_SIZE], many[400];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        tap_ok(mw_address_split(good[i][0], host, port), "%s has a host and a port", good[i][0]);
+        tap_is(host, good[i][1], "... the host");
+        tap_is(port, good[i][2], "... and the port");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        tap_ok(!mw_address_split(bad[i], host, port), "'%s' has not", bad[i]);
+    snprintf(many, sizeof many, "%0256d:1", 0);
+    tap_ok(!mw_address_split(many, host, port) && mw_address_split(many + 1, host, port),
+           "a host has at most 255 bytes");
+}
+
+static void test_times(void)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } times[] = {{0, "1970-01-01T00:00:00.000Z"},
+                 {1793541900123, "2026-11-01T14:05:00.123Z"},
+                 {-1, "1969-12-31T23:59:59.999Z"}};
+    char text[MW_TIME_SIZE];
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        mw_time_text(times[i].ms, text);
+        tap_is(text, times[i].text, "a time is written as RFC 3339 has it");
+    }
+    mw_time_seconds_text(1793541900, text);
+    tap_is(text, "2026-11-01T14:05:00Z", "... also without milliseconds");
+    tap_ok(mw_time_now() > 1700000000000, "the time of day is in milliseconds");
 }
 
 static void test_ascii(void)
@@ -405,6 +447,8 @@ int main(void)
     test_utf8();
     test_memfiles();
     test_urls();
+    test_addresses();
+    test_times();
     test_ascii();
     test_hidden();
     test_names();
