@@ -21,6 +21,7 @@ static const struct {
     {"header_count", offsetof(struct mw_limits, header_count), COUNT, 1000000},
     {"header_length", offsetof(struct mw_limits, header_length), SIZE, (size_t)64 << 20},
     {"parts", offsetof(struct mw_limits, parts), COUNT, 1000000},
+    {"readings", offsetof(struct mw_limits, readings), COUNT, 1000000},
     {"depth", offsetof(struct mw_limits, depth), COUNT, 100},
     {"unpacked_size", offsetof(struct mw_limits, unpacked_size), SIZE, (size_t)64 << 30},
     {"unpack_ratio", offsetof(struct mw_limits, unpack_ratio), COUNT, 1000000},

@@ -10,6 +10,7 @@ void mw_limits_default(struct mw_limits *limits)
         .header_count = 10000,
         .header_length = (size_t)64 * KIB,
         .parts = 2000,
+        .readings = 256,
         .depth = 32,
         .unpacked_size = (size_t)128 * MIB,
         .unpack_ratio = 200,

@@ -15,6 +15,7 @@ struct mw_limits {
     size_t header_count;      /* header fields kept, per message or part */
     size_t header_length;     /* bytes of one header field's value kept */
     size_t parts;             /* parts of all kinds, nested ones included */
+    size_t readings;          /* ways to read a message or part of it, beside the first */
     size_t depth;             /* nesting of multiparts, messages, archives */
     size_t unpacked_size;     /* bytes of all decoded and unpacked parts */
     size_t unpack_ratio;      /* of them for each byte of the message */

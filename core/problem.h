@@ -59,10 +59,10 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "ClamAV's time for a part was up")                                                         \
     ROW(HEADER_DATE, "header.date", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,                      \
         "the Date field holds no date")                                                            \
-    ROW(HEADER_DUPLICATE, "header.duplicate", MW_HIDES, MW_UNREADABLE, MW_INFO,                    \
-        "a header has Content-Type fields that differ, and so do mail clients in which they use")  \
-    ROW(HEADER_JUNK, "header.junk", MW_HIDES, MW_UNREADABLE, MW_INFO,                              \
-        "a line in a header is no field: for some mail clients the body begins there")             \
+    ROW(HEADER_DUPLICATE, "header.duplicate", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,            \
+        "a header has Content-Type fields that differ: the part is read as each of them")          \
+    ROW(HEADER_JUNK, "header.junk", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,                      \
+        "a line in a header is no field: a file is read as if its content began there, too")       \
     ROW(HEADER_NO_BLANK_LINE, "header.no_blank_line", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,    \
         "no blank line ends a header: the body is read from its first line that is no field")      \
     ROW(HEADER_UNDECODABLE, "header.undecodable", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,        \
@@ -89,10 +89,12 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "the message is too large to be opened")                                                   \
     ROW(LIMIT_PARTS, "limit.parts", MW_HIDES, MW_LIMITS, MW_INFO,                                  \
         "the message has more parts than are opened")                                              \
+    ROW(LIMIT_READINGS, "limit.readings", MW_HIDES, MW_LIMITS, MW_INFO,                            \
+        "mail clients can read the message in more ways than are opened")                          \
     ROW(LIMIT_RECIPIENTS, "limit.recipients", MW_HIDES, MW_LIMITS, MW_INFO,                        \
         "a message has more recipients than are kept: rules for the others were not asked")        \
-    ROW(LIMIT_TEXT_LENGTH, "limit.text_length", MW_HIDES, MW_LIMITS, MW_INFO,                      \
-        "a text is longer than is decoded")                                                        \
+    ROW(LIMIT_TEXT_LENGTH, "limit.text_length", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,          \
+        "a text is longer than is kept in the report; all of it is scanned")                       \
     ROW(LIMIT_TIME, "limit.time", MW_HIDES, MW_TIMED_OUT, MW_INFO,                                 \
         "the time for the message was up before all of it was opened")                             \
     ROW(LIMIT_UNPACK_RATIO, "limit.unpack_ratio", MW_HIDES, MW_LIMITS, MW_SEVERITY_SUSPICIOUS,     \
@@ -103,6 +105,8 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "the message has no bytes")                                                                \
     ROW(MIME_BOUNDARY, "mime.boundary", MW_HIDES, MW_UNREADABLE, MW_INFO,                          \
         "the boundary of a multipart is missing or does not occur in it")                          \
+    ROW(MIME_ENCODING, "mime.encoding", MW_HIDES, MW_UNREADABLE, MW_INFO,                          \
+        "a part has a transfer encoding that nobody knows, or that is not what it says")           \
     ROW(MIME_NO_HEADER, "mime.no_header", MW_HIDES, MW_UNREADABLE, MW_INFO,                        \
         "a message does not start with a header: read as text")                                    \
     ROW(SCANNER_FAILED, "scanner.failed", MW_HIDES, MW_ENGINE_MISSING, MW_INFO,                    \

@@ -77,7 +77,9 @@ struct mw_text_part {
     const char *role;         /* "body", "body_html" or "other" */
     int64_t size;             /* bytes before charset conversion */
     const char *sha256;       /* of those bytes */
+    const char *reading;      /* which other reading of the message it comes from */
     const char *text;         /* for role "other": body texts stand in the report */
+    struct mw_bytes whole;    /* all of the text, UTF-8; not in the JSON */
 };
 
 /* An engine that looked, and how fresh what it knows is. */
@@ -95,6 +97,8 @@ struct mw_attachment {
     const char *parent;       /* path of the part it was found in */
     const char *filename;     /* decoded, safe to show */
     const char *filename_raw; /* decoded, when making it safe changed it */
+    struct mw_texts names;    /* decoded, all that clients may show, when there are several */
+    const char *reading;      /* which other reading of the message it comes from */
     const char *content_type; /* declared */
     const char *file_type;    /* detected */
     const char *disposition;

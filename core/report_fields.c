@@ -63,8 +63,8 @@ static const struct mw_fields problem_table = TABLE(mw_problem, problem_fields);
 
 #define HERE mw_text_part
 static const struct mw_field text_part_fields[] = {
-    TEXT(path), TEXT(content_type), TEXT(charset), TEXT(charset_used),
-    TEXT(role), INTEGER(size),      TEXT(sha256),  TEXT(text),
+    TEXT(path),    TEXT(content_type), TEXT(charset), TEXT(charset_used), TEXT(role),
+    INTEGER(size), TEXT(sha256),       TEXT(reading), TEXT(text),
 };
 #undef HERE
 static const struct mw_fields text_part_table = TABLE(mw_text_part, text_part_fields);
@@ -75,6 +75,8 @@ static const struct mw_field attachment_fields[] = {
     TEXT(parent),
     TEXT(filename),
     TEXT(filename_raw),
+    TEXTS(names),
+    TEXT(reading),
     TEXT(content_type),
     TEXT(file_type),
     TEXT(disposition),

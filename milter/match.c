@@ -125,19 +125,31 @@ static const char *name_of(const struct mw_attachment *file)
     return file->filename_raw ? file->filename_raw : file->filename;
 }
 
-/* As it is shown, as it came, or as the system that opens it takes it. */
+static bool name_fits(const char *glob, const char *name)
+{
+    char effective[MW_NAME_SIZE];
+    return text_fits(glob, name) ||
+           (mw_name_effective(name, effective)[0] && text_fits(glob, effective));
+}
+
+/* Any of its names, as it is shown, as it came, or as the system that opens it takes it. */
 static bool file_name_fits(const char *glob, const void *value)
 {
     const struct mw_attachment *file = value;
-    char effective[MW_NAME_SIZE];
-    return text_fits(glob, file->filename) || text_fits(glob, file->filename_raw) ||
-           (mw_name_effective(name_of(file), effective)[0] && text_fits(glob, effective));
+    bool fits = text_fits(glob, file->filename) || name_fits(glob, name_of(file));
+    for (size_t i = 0; !fits && i < file->names.count; i++)
+        fits = name_fits(glob, file->names.items[i]);
+    return fits;
 }
 
 static bool extension_fits(const char *glob, const void *value)
 {
+    const struct mw_attachment *file = value;
     char room[MW_NAME_SIZE];
-    return text_fits(glob, mw_name_extension(name_of(value), room));
+    bool fits = text_fits(glob, mw_name_extension(name_of(file), room));
+    for (size_t i = 0; !fits && i < file->names.count; i++)
+        fits = text_fits(glob, mw_name_extension(file->names.items[i], room));
+    return fits;
 }
 
 static bool type_fits(const char *glob, const void *value)

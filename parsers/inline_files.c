@@ -9,7 +9,7 @@
 struct block {
     struct mw_bytes content; /* from its first to behind its last line */
     struct mw_bytes name;
-    const char *encoding;
+    enum mw_encoding encoding;
 };
 
 static struct mw_bytes line_at(struct mw_bytes text, size_t at)
@@ -37,7 +37,7 @@ static bool uu_begins(struct mw_bytes text, size_t at, struct block *block)
     if (name < 9 || name > 10 || name + 1 >= line.size || line.data[name] != ' ')
         return false;
     block->name = mw_bytes_slice(line, name + 1, line.size);
-    block->encoding = "x-uuencode";
+    block->encoding = MW_ENCODING_UU;
     struct mw_bytes data = line_at(text, mw_bytes_next_line(text, at));
     return data.size > 0 && data.data[0] >= ' ' && data.data[0] <= '`';
 }
@@ -53,7 +53,7 @@ static bool yenc_begins(struct mw_bytes text, size_t at, struct block *block)
     if (name >= line.size)
         return false;
     block->name = mw_bytes_slice(line, name + needle.size, line.size);
-    block->encoding = "x-yenc";
+    block->encoding = MW_ENCODING_YENC;
     return true;
 }
 
@@ -99,8 +99,8 @@ void mw_inline_files(struct mw_parse *parse, struct mw_part *text)
             return;
         file->unpacked = true;
         file->content_type = "application/octet-stream";
-        file->encoding = block.encoding;
+        file->encoding = mw_encoding_name(block.encoding);
         file->filename = mw_utf8_clean_line(arena, block.name, NULL);
-        file->data = mw_mime_decode(parse, file->path, block.content, block.encoding);
+        file->data = mw_mime_decode(parse, file->path, block.content, block.encoding, NULL);
     }
 }

@@ -18,16 +18,8 @@
 #include "parsers/bounds.h"
 #include "parsers/mime_private.h"
 
-/* One message being walked. */
-struct entity {
-    struct mw_mime *mime;
-    struct mw_parse *parse;
-    struct mw_bytes source;   /* the bytes as they came */
-    struct mw_bytes readable; /* as GMime saw them; same length */
-};
-
-static void walk_object(struct entity *entity, GMimeObject *object, struct mw_part *parent,
-                        struct mw_part **top);
+static void walk_object(struct mw_mime_entity *entity, GMimeObject *object, struct mw_part *parent,
+                        const struct mw_mime_frame *frame, struct mw_part **top);
 
 static void start_gmime(void)
 {
@@ -81,23 +73,24 @@ static GMimeParser *new_parser(struct mw_bytes bytes, GByteArray *view)
 }
 
 /* Where a part's encoded bytes lie in its source. */
-static struct mw_bytes part_content(const struct entity *entity, GMimePart *object)
+static void part_content(const struct mw_mime_entity *entity, GMimePart *object, size_t *start,
+                         size_t *end)
 {
     GMimeDataWrapper *content = g_mime_part_get_content(object);
     GMimeStream *stream = content ? g_mime_data_wrapper_get_stream(content) : NULL;
+    struct mw_bytes source = entity->source;
+    *start = *end = 0;
     if (!stream || stream->bound_start < 0)
-        return (struct mw_bytes){0};
-    size_t start = (size_t)stream->bound_start;
-    size_t end =
-        stream->bound_end < stream->bound_start ? entity->source.size : (size_t)stream->bound_end;
+        return;
+    *start = (size_t)stream->bound_start;
+    *end = stream->bound_end < stream->bound_start ? source.size : (size_t)stream->bound_end;
     /* A closing boundary without a line end leaves half of the CRLF before it. */
-    if (end > start && end < entity->source.size && entity->source.data[end] == '\n' &&
-        entity->source.data[end - 1] == '\r')
-        end--;
-    return mw_bytes_slice(entity->source, start, end - start);
+    if (*end > *start && *end < source.size && source.data[*end] == '\n' &&
+        source.data[*end - 1] == '\r')
+        --*end;
 }
 
-static bool is_message_type(const char *type)
+bool mw_mime_is_message(const char *type)
 {
     static const char *const types[] = {"message/rfc822", "message/rfc2822", "message/global",
                                         "message/news"};
@@ -107,17 +100,43 @@ static bool is_message_type(const char *type)
     return false;
 }
 
-static struct mw_part *add_leaf(struct entity *entity, GMimeObject *object, struct mw_part *parent,
-                                struct mw_bytes encoded)
+/* The block that an object's header stands in; what is in no multipart has the first. */
+static struct mw_mime_block *block_of(struct mw_mime_entity *entity, GMimeObject *object,
+                                      const struct mw_mime_frame *up)
 {
-    struct mw_part *part = mw_parse_part(entity->parse, parent, MW_PART_LEAF);
+    GMimeHeaderList *headers = g_mime_object_get_header_list(object);
+    GMimeHeader *first = headers && g_mime_header_list_get_count(headers) > 0
+                             ? g_mime_header_list_get_header_at(headers, 0)
+                             : NULL;
+    gint64 offset = first ? g_mime_header_get_offset(first) : -1;
+    if (offset < 0 && !up)
+        offset = 0;
+    struct mw_mime_block *block = offset < 0 ? NULL : mw_mime_block_at(entity, (size_t)offset);
+    if (block)
+        block->known = true;
+    return block;
+}
+
+static struct mw_part *add_leaf(struct mw_mime_entity *entity, GMimeObject *object,
+                                struct mw_part *parent, const struct mw_mime_frame *frame)
+{
+    struct mw_parse *parse = entity->parse;
+    struct mw_part *part = mw_parse_part(parse, parent, MW_PART_LEAF);
     if (!part)
         return NULL;
-    mw_mime_describe(entity->parse, entity->source, part, object);
-    part->data = mw_mime_decode(entity->parse, part->path, encoded, part->encoding);
-    if (!is_message_type(part->content_type))
-        return part;
-    mw_mime_open(entity->mime, entity->parse, part);
+    struct mw_mime_leaf leaf = {
+        .part = part, .block = block_of(entity, object, frame), .frame = frame};
+    part_content(entity, GMIME_PART(object), &leaf.start, &leaf.end);
+    mw_mime_describe(parse, entity->source, part, object);
+    mw_mime_names(parse, entity->source, object, leaf.block, part);
+    const char *encoding = mw_mime_raw_header(object, "Content-Transfer-Encoding");
+    if (encoding)
+        mw_encodings_add(parse->report->arena, encoding, &leaf.encodings);
+    struct mw_bytes content = mw_bytes_slice(entity->source, leaf.start, leaf.end - leaf.start);
+    part->data = mw_mime_decode(parse, part->path, content, leaf.encodings.first, &leaf.doubt);
+    if (mw_mime_is_message(part->content_type))
+        mw_mime_open(entity->mime, parse, part);
+    mw_mime_leaf_readings(entity, &leaf);
     return part;
 }
 
@@ -126,16 +145,17 @@ static GMimeHeader *type_header(GMimeObject *object)
     return g_mime_header_list_get_header(g_mime_object_get_header_list(object), "Content-Type");
 }
 
-/* What lies between a multipart's header and its end, when GMime found no
- * boundary in it and put all of it into the prologue. */
-static struct mw_bytes unsplit_content(const struct entity *entity, GMimeMultipart *multipart)
+/* What lies between a multipart's header and its end, when GMime found no part in it. */
+static struct mw_bytes unsplit_content(const struct mw_mime_entity *entity, GMimeObject *object,
+                                       const struct mw_mime_block *block,
+                                       const struct mw_mime_frame *up)
 {
-    GMimeHeader *header = type_header(GMIME_OBJECT(multipart));
-    const char *prologue = g_mime_multipart_get_prologue(multipart);
-    if (!header || g_mime_header_get_offset(header) < 0 || !prologue)
+    GMimeHeader *header = type_header(object);
+    if (!block || !header || g_mime_header_get_offset(header) < 0)
         return (struct mw_bytes){0};
     struct mw_bytes source = entity->readable;
     size_t at = (size_t)g_mime_header_get_offset(header);
+    size_t end = mw_mime_object_end(entity, block, up);
     while (at < source.size) {
         size_t next = mw_bytes_next_line(source, at);
         bool blank = source.data[at] == '\n' || (next - at == 2 && source.data[at] == '\r');
@@ -143,15 +163,7 @@ static struct mw_bytes unsplit_content(const struct entity *entity, GMimeMultipa
         if (blank)
             break;
     }
-    /* The prologue has its CRLFs turned to LF: count them back in. */
-    size_t end = at, left = strlen(prologue);
-    while (end < source.size && left > 0) {
-        bool crlf =
-            source.data[end] == '\r' && end + 1 < source.size && source.data[end + 1] == '\n';
-        end += crlf ? 2 : 1;
-        left--;
-    }
-    return mw_bytes_slice(entity->source, at, end - at);
+    return mw_bytes_slice(entity->source, at, end > at ? end - at : 0);
 }
 
 /* Content with a header in front that names the boundary, for GMime to split. */
@@ -191,60 +203,100 @@ static struct mw_bytes named_boundary(GMimeObject *object)
     return (struct mw_bytes){(const unsigned char *)at, strcspn(at, stops)};
 }
 
-static void add_children(struct entity *entity, GMimeMultipart *multipart, struct mw_part *part)
+static void add_children(struct mw_mime_entity *entity, GMimeMultipart *multipart,
+                         struct mw_part *part, const struct mw_mime_frame *frame)
 {
     int count = g_mime_multipart_get_count(multipart);
     struct mw_part *unused = part;
     for (int i = 0; i < count && !mw_parse_expired(entity->parse); i++) {
         if (entity->parse->parts > entity->parse->limits->parts)
             return;
-        walk_object(entity, g_mime_multipart_get_part(multipart, i), part, &unused);
+        walk_object(entity, g_mime_multipart_get_part(multipart, i), part, frame, &unused);
     }
 }
 
-/* Splits content at a boundary GMime did not know. True when that gave parts. */
-static bool split_again(struct entity *entity, struct mw_part *part, struct mw_bytes content,
-                        struct mw_bytes boundary)
+/* What GMime makes of bytes that begin with a header; NULL: nothing. */
+static GMimeObject *construct(struct mw_mime_entity *entity, const char *place)
 {
-    if (boundary.size == 0 || boundary.size > 200 ||
-        !mw_parse_take(entity->parse, part->path, content.size))
-        return false;
-    struct mw_arena *arena = entity->parse->report->arena;
-    struct entity again = *entity;
-    again.source = with_boundary(arena, boundary, content);
-    mw_mime_repair(entity->parse, part->path, &again.source, &again.readable);
-    mw_bounds_apply(entity->parse, part->path, &again.readable);
-    GByteArray view;
-    GMimeParser *parser = new_parser(again.readable, &view);
+    mw_bounds_apply(entity->parse, place, &entity->readable);
+    if (entity->readable.size < entity->source.size)
+        entity->parse->bounded = true;
+    GByteArray *view = mw_arena_alloc(entity->parse->report->arena, sizeof *view);
+    GMimeParser *parser = new_parser(entity->readable, view);
     GMimeObject *object = g_mime_parser_construct_part(parser, entity->mime->options);
-    bool found = object && GMIME_IS_MULTIPART(object) &&
-                 g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0;
-    if (found)
-        add_children(&again, GMIME_MULTIPART(object), part);
-    if (object)
-        g_object_unref(object);
     g_object_unref(parser);
-    return found;
+    return object;
 }
 
-/* A multipart that GMime could not split: by the boundary meant, else by the
- * one that is there, else its content is one text, as clients show it. */
-static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struct mw_part *part)
+bool mw_mime_split(struct mw_mime_entity *entity, struct mw_part *part, struct mw_bytes content,
+                   struct mw_bytes boundary)
 {
     struct mw_parse *parse = entity->parse;
-    struct mw_bytes content = unsplit_content(entity, multipart);
+    if (boundary.size == 0 || boundary.size > 200 ||
+        !mw_parse_take(parse, part->path, content.size))
+        return false;
+    struct mw_mime_entity again = {.mime = entity->mime, .parse = parse};
+    again.source = with_boundary(parse->report->arena, boundary, content);
+    mw_mime_repair(parse, part->path, &again.source, &again.readable, &again.lines);
+    GMimeObject *object = construct(&again, part->path);
+    struct mw_part *last = part->last_child;
+    bool found = object && GMIME_IS_MULTIPART(object) &&
+                 g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0;
+    if (found) {
+        struct mw_mime_frame frame = {
+            .boundary = g_mime_object_get_content_type_parameter(object, "boundary"),
+            .block = block_of(&again, object, NULL)};
+        add_children(&again, GMIME_MULTIPART(object), part, &frame);
+        mw_mime_other_readings(&again, part);
+    }
+    if (object)
+        g_object_unref(object);
+    return found && part->last_child != last;
+}
+
+struct mw_part *mw_mime_walk_bytes(struct mw_mime_entity *entity, struct mw_part *host,
+                                   struct mw_bytes bytes)
+{
+    struct mw_parse *parse = entity->parse;
+    struct mw_mime_entity again = {.mime = entity->mime, .parse = parse, .source = bytes};
+    struct mw_part *top = NULL;
+    if (!mw_parse_take(parse, host->path, bytes.size))
+        return NULL;
+    mw_mime_repair(parse, host->path, &again.source, &again.readable, &again.lines);
+    GMimeObject *object = construct(&again, host->path);
+    if (!object)
+        return NULL;
+    walk_object(&again, object, host, NULL, &top);
+    if (top)
+        mw_mime_other_readings(&again, top);
+    g_object_unref(object);
+    return top;
+}
+
+/* A multipart that GMime could not split: by the boundary meant, else by the one that is
+ * there. What is left is one text, or, under a transfer encoding, one file. */
+static void open_unsplit(struct mw_mime_entity *entity, GMimeObject *object, struct mw_part *part,
+                         struct mw_mime_block *block, const struct mw_mime_frame *up)
+{
+    struct mw_parse *parse = entity->parse;
+    struct mw_bytes content = unsplit_content(entity, object, block, up);
+    const char *boundary = g_mime_object_get_content_type_parameter(object, "boundary");
     if (content.size == 0)
         return;
-    bool has_boundary =
-        g_mime_object_get_content_type_parameter(GMIME_OBJECT(multipart), "boundary") != NULL;
     mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_BOUNDARY, part->path,
-                      has_boundary ? "the boundary of this multipart does not occur in it"
-                                   : "this multipart names no boundary");
-    if (!has_boundary &&
-        split_again(entity, part, content, named_boundary(GMIME_OBJECT(multipart))))
+                      boundary ? "the boundary of this multipart does not occur in it"
+                               : "this multipart names no boundary");
+    if (!boundary && mw_mime_split(entity, part, content, named_boundary(object))) {
+        mw_mime_know_blocks(entity, content);
         return;
-    struct mw_bytes guessed = mw_boundary_guess(parse, content);
-    if (split_again(entity, part, content, guessed))
+    }
+    if (mw_mime_split(entity, part, content, mw_boundary_guess(parse, content))) {
+        mw_mime_know_blocks(entity, content);
+        mw_parse_ambiguous(parse, part->path, MW_READING_BOUNDARY,
+                           boundary ? "another boundary is used than is named" : "none is named");
+        return;
+    }
+    if (mw_mime_open_encoded(entity, part, block, object, content))
         return;
     struct mw_part *text = mw_parse_part(parse, part, MW_PART_LEAF);
     if (!text)
@@ -253,32 +305,39 @@ static void open_unsplit(struct entity *entity, GMimeMultipart *multipart, struc
     text->data = content;
 }
 
-static void walk_object(struct entity *entity, GMimeObject *object, struct mw_part *parent,
-                        struct mw_part **top)
+static void walk_multipart(struct mw_mime_entity *entity, GMimeObject *object, struct mw_part *part,
+                           const struct mw_mime_frame *up)
 {
-    if (GMIME_IS_PART(object)) {
-        struct mw_bytes content = part_content(entity, GMIME_PART(object));
-        struct mw_part *part = add_leaf(entity, object, parent, content);
-        if (!*top)
-            *top = part;
-        return;
-    }
-    if (!GMIME_IS_MULTIPART(object))
-        return;
-    struct mw_part *part = mw_parse_part(entity->parse, parent, MW_PART_MULTIPART);
-    if (!*top)
-        *top = part;
-    if (!part)
-        return;
+    struct mw_mime_block *block = block_of(entity, object, up);
+    struct mw_mime_frame frame = {.boundary =
+                                      g_mime_object_get_content_type_parameter(object, "boundary"),
+                                  .block = block,
+                                  .up = up};
     mw_mime_describe(entity->parse, entity->source, part, object);
     if (g_mime_multipart_get_count(GMIME_MULTIPART(object)) > 0)
-        add_children(entity, GMIME_MULTIPART(object), part);
+        add_children(entity, GMIME_MULTIPART(object), part, &frame);
     else
-        open_unsplit(entity, GMIME_MULTIPART(object), part);
+        open_unsplit(entity, object, part, block, up);
+    mw_mime_multipart_readings(entity, part, block, object, up);
+}
+
+static void walk_object(struct mw_mime_entity *entity, GMimeObject *object, struct mw_part *parent,
+                        const struct mw_mime_frame *frame, struct mw_part **top)
+{
+    struct mw_part *part = NULL;
+    if (GMIME_IS_PART(object)) {
+        part = add_leaf(entity, object, parent, frame);
+    } else if (GMIME_IS_MULTIPART(object)) {
+        part = mw_parse_part(entity->parse, parent, MW_PART_MULTIPART);
+        if (part)
+            walk_multipart(entity, object, part, frame);
+    }
+    if (!*top)
+        *top = part;
 }
 
 /* No header at all: what a client shows of it is its text. */
-static struct mw_part *headerless(struct entity *entity, struct mw_part *parent)
+static struct mw_part *headerless(struct mw_mime_entity *entity, struct mw_part *parent)
 {
     struct mw_parse *parse = entity->parse;
     if (entity->source.size > 0)
@@ -297,9 +356,13 @@ static struct mw_part *headerless(struct entity *entity, struct mw_part *parent)
 static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse,
                                     struct mw_bytes raw, struct mw_part *parent)
 {
-    struct entity entity = {mime, parse, mw_mime_unwrap(parse, raw, parent == NULL), {0}};
-    mw_mime_repair(parse, parent ? parent->path : NULL, &entity.source, &entity.readable);
-    mw_bounds_apply(parse, parent ? parent->path : NULL, &entity.readable);
+    struct mw_mime_entity entity = {
+        .mime = mime, .parse = parse, .source = mw_mime_unwrap(parse, raw, parent)};
+    const char *place = parent ? parent->path : NULL;
+    mw_mime_repair(parse, place, &entity.source, &entity.readable, &entity.lines);
+    mw_bounds_apply(parse, place, &entity.readable);
+    if (entity.readable.size < entity.source.size)
+        parse->bounded = true;
     GByteArray view;
     GMimeParser *parser = new_parser(entity.readable, &view);
     GMimeMessage *message = g_mime_parser_construct_message(parser, mime->options);
@@ -312,9 +375,11 @@ static struct mw_part *parse_entity(struct mw_mime *mime, struct mw_parse *parse
         mw_mime_fields(mime, parse);
     }
     if (body)
-        walk_object(&entity, body, parent, &top);
+        walk_object(&entity, body, parent, NULL, &top);
     else
         top = headerless(&entity, parent);
+    if (top)
+        mw_mime_other_readings(&entity, top);
     if (message)
         g_object_unref(message);
     g_object_unref(parser);

@@ -4,8 +4,8 @@
  * around them, line by line or group by group.
  */
 #include <string.h>
-#include <strings.h>
 
+#include "core/ascii.h"
 #include "parsers/mime_private.h"
 
 typedef struct mw_bytes decode_function(struct mw_arena *arena, struct mw_bytes encoded);
@@ -58,39 +58,52 @@ static struct mw_bytes decode_quoted_printable(struct mw_arena *arena, struct mw
     return step_all(arena, encoded, GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
 }
 
-static bool is_base64_digit(unsigned char c)
+static int escape_digit(unsigned char c, bool capitals)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-           c == '/';
+    return capitals && c >= 'a' ? -1 : mw_hex_value((char)c);
 }
 
-/* One run of base64 digits without padding, with padding supplied at its end:
- * what a client shows when the "=" are missing, too many or in the middle. */
-static size_t decode_base64_run(struct mw_bytes run, unsigned char *out)
+/* Behind a soft line break that begins at at, which is behind its "="; or at. */
+static size_t behind_soft_break(struct mw_bytes encoded, size_t at)
 {
-    GMimeEncoding state;
-    g_mime_encoding_init_decode(&state, GMIME_CONTENT_ENCODING_BASE64);
-    size_t size = g_mime_encoding_step(&state, (const char *)run.data, run.size, (char *)out);
-    int left = (state.state < 0 ? -state.state : state.state) & 3;
-    if (left == 2)
-        size += g_mime_encoding_step(&state, "==", 2, (char *)out + size);
-    else if (left == 3)
-        size += g_mime_encoding_step(&state, "=", 1, (char *)out + size);
-    return size;
+    size_t end = at;
+    while (end < encoded.size && (encoded.data[end] == ' ' || encoded.data[end] == '\t'))
+        end++;
+    if (end + 1 < encoded.size && encoded.data[end] == '\r' && encoded.data[end + 1] == '\n')
+        end++;
+    return end < encoded.size && encoded.data[end] == '\n' ? end + 1
+           : end == encoded.size                           ? end
+                                                           : at;
 }
 
-struct mw_bytes mw_mime_decode_base64(struct mw_arena *arena, struct mw_bytes encoded)
+struct mw_bytes mw_mime_quoted(struct mw_arena *arena, struct mw_bytes encoded,
+                               struct mw_quoted_way way, struct mw_quoted_doubt *doubt)
 {
-    unsigned char *out = mw_arena_alloc_raw(arena, encoded.size / 4 * 3 + 8);
-    size_t size = 0, at = 0;
-    while (at < encoded.size) {
-        struct mw_bytes rest = mw_bytes_slice(encoded, at, encoded.size);
-        const unsigned char *equals = memchr(rest.data, '=', rest.size);
-        size_t length = equals ? (size_t)(equals - rest.data) : rest.size;
-        size += decode_base64_run(mw_bytes_slice(rest, 0, length), out + size);
-        at += length;
-        while (at < encoded.size && !is_base64_digit(encoded.data[at]))
-            at++;
+    unsigned char *out = mw_arena_alloc_raw(arena, encoded.size + 1);
+    size_t size = 0;
+    *doubt = (struct mw_quoted_doubt){0};
+    for (size_t i = 0; i < encoded.size; i++) {
+        unsigned char c = encoded.data[i];
+        if (c != '=') {
+            out[size++] = c;
+            continue;
+        }
+        size_t behind = behind_soft_break(encoded, i + 1);
+        if (behind > i + 1 || behind == encoded.size) {
+            i = behind - 1;
+            continue;
+        }
+        unsigned char first = encoded.data[i + 1];
+        unsigned char second = i + 2 < encoded.size ? encoded.data[i + 2] : '\0';
+        int high = escape_digit(first, way.capitals), low = escape_digit(second, way.capitals);
+        if (high >= 0 && low >= 0) {
+            out[size++] = (unsigned char)(high * 16 + low);
+            doubt->small |= first >= 'a' || second >= 'a';
+            i += 2;
+            continue;
+        }
+        doubt->broken = true;
+        i += way.dropped - 1U;
     }
     return (struct mw_bytes){out, size};
 }
@@ -202,30 +215,111 @@ static struct mw_bytes decode_yenc(struct mw_arena *arena, struct mw_bytes encod
     return (struct mw_bytes){out, size};
 }
 
-/* Those without a size make no more bytes than they read. */
-static const struct {
-    const char *name;
-    decode_function *decode;
-    size_t (*size)(struct mw_bytes encoded);
-} decoders[] = {
-    {"base64", mw_mime_decode_base64, NULL}, {"quoted-printable", decode_quoted_printable, NULL},
-    {"x-uuencode", decode_uu, size_of_uu},   {"x-uue", decode_uu, size_of_uu},
-    {"uuencode", decode_uu, size_of_uu},     {"uue", decode_uu, size_of_uu},
-    {"x-yenc", decode_yenc, NULL},           {"yenc", decode_yenc, NULL},
-};
+static int binhex_value(unsigned char c)
+{
+    static const char digits[] =
+        "!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr";
+    const char *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* The digits between the colons to bytes, then runs: 0x90 and a count repeat what stands
+ * before, 0x90 and 0 are 0x90 itself. */
+static struct mw_bytes binhex_bytes(struct mw_parse *parse, const char *place,
+                                    struct mw_bytes digits)
+{
+    enum { STEP = 1 << 16 };
+    struct mw_arena *arena = parse->report->arena;
+    MW_LIST(unsigned char) out = {0};
+    unsigned bits = 0, held = 0;
+    bool repeat = false;
+    size_t taken = digits.size;
+    out.capacity = digits.size + 64;
+    out.items = mw_arena_alloc_raw(arena, out.capacity);
+    for (size_t i = 0; i < digits.size && digits.data[i] != ':'; i++) {
+        int value = binhex_value(digits.data[i]);
+        if (value < 0)
+            continue;
+        bits = bits << 6 | (unsigned)value;
+        held += 6;
+        if (held < 8)
+            continue;
+        held -= 8;
+        unsigned char byte = (unsigned char)(bits >> held);
+        size_t copies = 1;
+        if (repeat) {
+            copies = byte == 0 ? 1 : byte - 1U;
+            byte = byte == 0 || out.count == 0 ? 0x90 : out.items[out.count - 1];
+        } else if (byte == 0x90) {
+            repeat = true;
+            continue;
+        }
+        repeat = false;
+        if (out.count + copies > taken) {
+            if (!mw_parse_take(parse, place, STEP))
+                break;
+            taken += STEP;
+        }
+        for (; copies > 0; copies--)
+            *(unsigned char *)mw_list_add(arena, &out, 1) = byte;
+    }
+    return (struct mw_bytes){out.items, out.count};
+}
+
+static size_t big_number(const unsigned char *at)
+{
+    return (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+}
+
+/* BinHex 4.0 (RFC 1741 appendix A): the data fork, and behind it the resource fork. */
+static struct mw_bytes decode_binhex(struct mw_parse *parse, const char *place,
+                                     struct mw_bytes encoded)
+{
+    const unsigned char *colon = NULL;
+    for (size_t at = 0; at < encoded.size && !colon; at = mw_bytes_next_line(encoded, at))
+        if (encoded.data[at] == ':')
+            colon = encoded.data + at + 1;
+    if (!colon)
+        return (struct mw_bytes){0};
+    struct mw_bytes digits = {colon, (size_t)(encoded.data + encoded.size - colon)};
+    struct mw_bytes all = binhex_bytes(parse, place, digits);
+    enum { FIXED = 1 + 4 + 4 + 2 + 4 + 4 + 2 };
+    size_t name = all.size > 0 ? all.data[0] + 1U : 0;
+    if (all.size < name + FIXED)
+        return (struct mw_bytes){0};
+    size_t data = big_number(all.data + name + 11), resource = big_number(all.data + name + 15);
+    struct mw_bytes fork = mw_bytes_slice(all, name + FIXED, data);
+    if (fork.size < data)
+        mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_ENCODING, place,
+                          "the BinHex holds %zu of the %zu bytes it promises", fork.size, data);
+    if (resource == 0 || fork.size < data)
+        return fork;
+    /* A checksum stands between the two. */
+    struct mw_bytes second = mw_bytes_slice(all, name + FIXED + data + 2, resource);
+    unsigned char *both = mw_arena_alloc_raw(parse->report->arena, fork.size + second.size + 1);
+    memcpy(both, fork.data, fork.size);
+    if (second.size > 0)
+        memcpy(both + fork.size, second.data, second.size);
+    return (struct mw_bytes){both, fork.size + second.size};
+}
 
 struct mw_bytes mw_mime_decode(struct mw_parse *parse, const char *place, struct mw_bytes encoded,
-                               const char *encoding)
+                               enum mw_encoding encoding, struct mw_base64_doubt *doubt)
 {
-    if (!encoding || encoded.size == 0)
+    static decode_function *const decoders[MW_ENCODINGS] = {
+        [MW_ENCODING_BASE64] = mw_mime_decode_base64,
+        [MW_ENCODING_QUOTED] = decode_quoted_printable,
+        [MW_ENCODING_UU] = decode_uu,
+        [MW_ENCODING_YENC] = decode_yenc,
+    };
+    if (encoding == MW_ENCODING_NONE || encoded.size == 0)
         return encoded;
-    for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {
-        if (strcasecmp(encoding, decoders[i].name) != 0)
-            continue;
-        size_t size = decoders[i].size ? decoders[i].size(encoded) : encoded.size;
-        if (!mw_parse_take(parse, place, size))
-            return (struct mw_bytes){0};
-        return decoders[i].decode(parse->report->arena, encoded);
-    }
-    return encoded;
+    size_t size = encoding == MW_ENCODING_UU ? size_of_uu(encoded) : encoded.size;
+    if (!mw_parse_take(parse, place, size))
+        return (struct mw_bytes){0};
+    if (encoding == MW_ENCODING_BASE64 && doubt)
+        return mw_mime_base64(parse->report->arena, encoded, MW_BASE64_GOES_ON, doubt);
+    if (encoding == MW_ENCODING_BINHEX)
+        return decode_binhex(parse, place, encoded);
+    return decoders[encoding](parse->report->arena, encoded);
 }

@@ -166,7 +166,7 @@ static const char *encoded_parameter(struct mw_arena *arena, const char *raw, co
     return NULL;
 }
 
-static const char *raw_header(GMimeObject *object, const char *name)
+const char *mw_mime_raw_header(GMimeObject *object, const char *name)
 {
     GMimeHeader *header =
         g_mime_header_list_get_header(g_mime_object_get_header_list(object), name);
@@ -187,21 +187,24 @@ static const char *parameter(struct mw_arena *arena, const char *raw, const char
     return *text ? text : NULL;
 }
 
-static const char *file_name(struct mw_arena *arena, GMimeObject *object)
+/* The names as GMime reads them, those of the disposition first. */
+static void add_names(struct mw_arena *arena, GMimeObject *object, struct mw_texts *names)
 {
     static const char *const of_disposition[] = {"filename", "name"};
     static const char *const of_type[] = {"name", "filename"};
     GMimeContentDisposition *disposition = g_mime_object_get_content_disposition(object);
     GMimeContentType *type = g_mime_object_get_content_type(object);
-    const char *raw = raw_header(object, "Content-Disposition"), *name = NULL;
-    for (int i = 0; disposition && !name && i < 2; i++)
-        name = parameter(arena, raw, of_disposition[i],
-                         g_mime_content_disposition_get_parameter(disposition, of_disposition[i]));
-    raw = raw_header(object, "Content-Type");
-    for (int i = 0; type && !name && i < 2; i++)
-        name =
-            parameter(arena, raw, of_type[i], g_mime_content_type_get_parameter(type, of_type[i]));
-    return name;
+    const char *raw = mw_mime_raw_header(object, "Content-Disposition");
+    for (int i = 0; disposition && i < 2; i++)
+        mw_mime_add_once(
+            arena, names,
+            parameter(arena, raw, of_disposition[i],
+                      g_mime_content_disposition_get_parameter(disposition, of_disposition[i])));
+    raw = mw_mime_raw_header(object, "Content-Type");
+    for (int i = 0; type && i < 2; i++)
+        mw_mime_add_once(
+            arena, names,
+            parameter(arena, raw, of_type[i], g_mime_content_type_get_parameter(type, of_type[i])));
 }
 
 static const char *content_id(struct mw_arena *arena, GMimeObject *object)
@@ -218,15 +221,16 @@ static const char *content_id(struct mw_arena *arena, GMimeObject *object)
     return *text ? text : NULL;
 }
 
-/* The transfer encoding's first word; comments and trailing junk are seen. */
+/* The transfer encoding's first word that stands in no comment. */
 static const char *encoding(struct mw_arena *arena, GMimeObject *object)
 {
-    const char *raw = raw_header(object, "Content-Transfer-Encoding");
+    const char *raw = mw_mime_raw_header(object, "Content-Transfer-Encoding");
     if (!raw)
         return NULL;
     char *text = mw_arena_dup(arena, lower_dup(arena, raw));
     static const char token[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
-    text += strcspn(text, token);
+    for (int comments = 0; *text && (comments > 0 || !strchr(token, *text)); text++)
+        comments += *text == '(' ? 1 : *text == ')' && comments > 0 ? -1 : 0;
     text[strspn(text, token)] = '\0';
     return *text ? text : NULL;
 }
@@ -245,10 +249,11 @@ void mw_mime_describe(struct mw_parse *parse, struct mw_bytes source, struct mw_
     if (disposition)
         part->disposition =
             lower_dup(arena, g_mime_content_disposition_get_disposition(disposition));
-    part->filename = file_name(arena, object);
+    add_names(arena, object, &part->names);
+    part->filename = part->names.count > 0 ? part->names.items[0] : NULL;
     part->content_id = content_id(arena, object);
     part->encoding = encoding(arena, object);
-    const char *description = raw_header(object, "Content-Description");
+    const char *description = mw_mime_raw_header(object, "Content-Description");
     if (description)
         part->description = mw_mime_decode_text(arena, description, NULL);
     mw_mime_headers(parse, part->path, source, g_mime_object_get_header_list(object), NULL,

@@ -85,11 +85,32 @@ static struct mw_bytes session_message(struct mw_parse *parse, struct mw_bytes r
     return (struct mw_bytes){copy, size};
 }
 
-struct mw_bytes mw_mime_unwrap(struct mw_parse *parse, struct mw_bytes raw, bool top)
+/* Lines of nothing, then a field: for some readers the header begins there, for others
+ * there is none. */
+static size_t skip_blank_lines(struct mw_bytes raw)
+{
+    size_t at = 0, name;
+    while (at < raw.size && strchr(" \t\r\n", raw.data[at]))
+        at++;
+    while (at > 0 && raw.data[at - 1] != '\n')
+        at--;
+    for (name = at; name < raw.size && raw.data[name] > ' ' && raw.data[name] < 127; name++)
+        if (raw.data[name] == ':')
+            return name > at ? at : 0;
+    return 0;
+}
+
+struct mw_bytes mw_mime_unwrap(struct mw_parse *parse, struct mw_bytes raw,
+                               const struct mw_part *parent)
 {
     size_t skip = skip_from_lines(raw);
     raw = mw_bytes_slice(raw, skip, raw.size);
-    if (!top || !is_session(raw))
+    skip = skip_blank_lines(raw);
+    if (skip > 0)
+        mw_parse_ambiguous(parse, parent ? parent->path : NULL, MW_READING_HEADER,
+                           "blank lines stand before it");
+    raw = mw_bytes_slice(raw, skip, raw.size);
+    if (parent || !is_session(raw))
         return raw;
     size_t data = session_data(parse, raw);
     if (data == 0)

@@ -15,13 +15,33 @@
 struct mw_parse {
     struct mw_report *report; /* borrowed: problems go here, memory comes from its arena */
     const struct mw_limits *limits;
-    size_t message;      /* bytes of the message, from which the ratio counts */
-    size_t parts;        /* made so far */
-    size_t unpacked;     /* decoded and unpacked bytes so far */
-    size_t refused;      /* unpacked in vain, as they were too many */
-    int64_t deadline_us; /* on the monotonic clock; 0 for none */
-    bool expired;        /* the deadline passed and was reported */
+    size_t message;             /* bytes of the message, from which the ratio counts */
+    size_t refused;             /* unpacked in vain, as they were too many */
+    size_t parts;               /* made so far */
+    size_t unpacked;            /* decoded and unpacked bytes so far */
+    int64_t deadline_us;        /* on the monotonic clock; 0 for none */
+    bool expired;               /* the deadline passed and was reported */
+    bool bounded;               /* a part was not made because of a bound */
+    size_t readings;            /* beside the first, made so far */
+    enum mw_severity ambiguous; /* how bad it is that a message can be read in several ways */
 };
+
+/* In what mail clients differ, and so what makes one more reading of a part. */
+enum mw_reading {
+    MW_READING_ENCODING, /* transfer encoding: which, and of what */
+    MW_READING_DIGITS,   /* junk and padding in base64, escapes that are none */
+    MW_READING_TYPE,     /* Content-Type: which, and of what */
+    MW_READING_BOUNDARY, /* which lines part a multipart */
+    MW_READING_HEADER,   /* where a header begins and ends */
+    MW_READING_LINE,     /* carriage returns that end a line */
+    MW_READING_NAME,     /* the file's name */
+    MW_READING_OTHER,    /* none that is told: a message quoted in a text, odd lines; opened all the
+                           same */
+    MW_READINGS
+};
+
+/* Its name, as it stands in reports. */
+const char *mw_reading_name(enum mw_reading reading);
 
 /* Starts the clock for a message of so many bytes and empties the counters. */
 void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
@@ -56,6 +76,16 @@ size_t mw_parse_scan_most(const struct mw_parse *parse);
 
 /* Whether so much was unpacked in vain that no more is. */
 bool mw_parse_is_spent(const struct mw_parse *parse);
+
+/* Whether one more reading may be opened at place; false after recording the bound. */
+bool mw_parse_reading(struct mw_parse *parse, const char *place);
+
+/*
+ * Adds the finding mime.ambiguous: readers differ over the part at place, in this. detail,
+ * what they differ in, may be NULL. Once for each place and kind.
+ */
+void mw_parse_ambiguous(struct mw_parse *parse, const char *place, enum mw_reading reading,
+                        const char *detail);
 
 /* Whether the message's time is up; recorded the first time. Asked in each loop over
  * what came from outside. */

@@ -35,6 +35,19 @@ struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum
     return part;
 }
 
+void mw_part_drop(struct mw_part *part)
+{
+    struct mw_part *parent = part->parent, *before = NULL;
+    for (struct mw_part *child = parent->first_child; child != part; child = child->next)
+        before = child;
+    if (before)
+        before->next = part->next;
+    else
+        parent->first_child = part->next;
+    if (parent->last_child == part)
+        parent->last_child = before;
+}
+
 struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root)
 {
     if (part->first_child)

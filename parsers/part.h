@@ -27,21 +27,25 @@ struct mw_part {
     const char *content_type; /* declared, lower case; "text/plain" by default */
     const char *charset;      /* declared, or NULL */
     const char *filename;     /* decoded but not made safe; NULL when none */
+    struct mw_texts names;    /* of a part of MIME: all that clients may show, filename first */
     const char *disposition;  /* lower case, or NULL */
     const char *description;
     const char *content_id;
     const char *encoding; /* lower case transfer encoding or unpacker, or NULL */
+    const char *reading;  /* which other reading of the message it comes from; NULL: the first */
     struct mw_headers headers;
     struct mw_bytes data; /* decoded bytes of a message or leaf */
     unsigned depth;       /* 0 at the top */
     unsigned children;    /* how many it has */
     bool unpacked;        /* came out of another part, not out of MIME */
     bool encrypted;       /* could not be opened for want of a password */
-    bool hidden_text;     /* a text that no client shows as the body, such as a preamble */
 };
 
 /* A new part under parent (NULL: the top), linked in last place. */
 struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum mw_part_kind kind);
+
+/* Takes part, which has a parent, and all below it out of the tree. */
+void mw_part_drop(struct mw_part *part);
 
 /* The next part in document order within the tree at root; NULL at the end. */
 struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root);

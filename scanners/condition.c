@@ -27,12 +27,27 @@ static bool name_matches(const struct mw_texts *patterns, const char *name)
            (patterns->count > 0 && name && matches(patterns, mw_name_effective(name, effective)));
 }
 
+/* A part is wanted under any of its names, and unwanted only under all. */
+static bool name_passes(const struct mw_scan_condition *condition, const char *name)
+{
+    return (condition->names.count == 0 || name_matches(&condition->names, name)) &&
+           !name_matches(&condition->skip_names, name);
+}
+
+static bool some_name_passes(const struct mw_scan_condition *condition,
+                             const struct mw_scan_part *part)
+{
+    bool passed = name_passes(condition, part->filename);
+    for (size_t i = 0; !passed && part->names && i < part->names->count; i++)
+        passed = name_passes(condition, part->names->items[i]);
+    return passed;
+}
+
 bool mw_condition_holds(const struct mw_scan_condition *condition, const struct mw_scan_part *part)
 {
     const char *type = part->file_type ? part->file_type : part->content_type;
     return part->data.size >= condition->size_min &&
            (condition->size_max == 0 || part->data.size <= condition->size_max) &&
            passes(&condition->types, &condition->skip_types, type) &&
-           (condition->names.count == 0 || name_matches(&condition->names, part->filename)) &&
-           !name_matches(&condition->skip_names, part->filename);
+           some_name_passes(condition, part);
 }

@@ -173,7 +173,9 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
 {
     struct type_engine *type = engine;
     size_t size = part->data.size < MAGIC_BYTES ? part->data.size : MAGIC_BYTES;
-    const char *found = part->known ? part->known->facts->file_type : NULL;
+    const char *found = part->known       ? part->known->facts->file_type
+                        : part->file_type ? part->file_type
+                                          : NULL;
     if (!found)
         found = size > 0 ? magic_buffer(type->magic, part->data.data, size) : "application/x-empty";
     if (!found)
@@ -192,6 +194,12 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     return 0;
 }
 
+static bool by_name(const void *engine)
+{
+    (void)engine;
+    return true;
+}
+
 const struct mw_scanner mw_scanner_type = {
     .name = "type",
     .kinds = MW_SCAN_ATTACHMENT,
@@ -199,4 +207,5 @@ const struct mw_scanner mw_scanner_type = {
     .load = load,
     .scan = scan,
     .unload = unload,
+    .by_name = by_name,
 };

@@ -206,7 +206,17 @@ static int on_event(YR_SCAN_CONTEXT *context, int event, void *data, void *user)
     return CALLBACK_CONTINUE;
 }
 
-/* Seconds YARA may take: whole ones, at least one. */
+static bool by_name(const void *engine)
+{
+    const struct yara_engine *yara = engine;
+    for (size_t i = 0; yara->sets[FOR_ATTACHMENTS] && i < mw_yara_variable_count; i++)
+        if (mw_yara_rules_use(yara->sets[FOR_ATTACHMENTS], i) &&
+            (strcmp(mw_yara_variables[i].name, "filename") == 0 ||
+             strcmp(mw_yara_variables[i].name, "extension") == 0))
+            return true;
+    return false;
+}
+
 /* NAME=VALUE for each variable that rules may ask for, none of them long. */
 static const char *context(const void *engine, const struct mw_scan_part *part,
                            struct mw_arena *arena)
@@ -231,6 +241,7 @@ static const char *context(const void *engine, const struct mw_scan_part *part,
     return all;
 }
 
+/* Seconds YARA may take: whole ones, at least one. */
 static int seconds_left(const struct yara_engine *yara, const struct mw_scan_part *part)
 {
     int64_t left_ms = yara->time_ms > 0 ? (int64_t)yara->time_ms : 3600000;
@@ -284,4 +295,5 @@ const struct mw_scanner mw_scanner_yara = {
     .unload = unload,
     .describe = describe,
     .context = context,
+    .by_name = by_name,
 };

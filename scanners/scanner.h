@@ -20,11 +20,12 @@ struct mw_scan_part {
     struct mw_bytes data;
     const char *path;
     const char *filename;
-    const char *extension;     /* of filename, lower case, without the dot */
-    const char *content_type;  /* declared */
-    const char *file_type;     /* detected, set by the type scanner */
-    const char *sender;        /* first From address */
-    const char *sender_domain; /* lower case */
+    const char *extension;        /* of filename, lower case, without the dot */
+    const struct mw_texts *names; /* all that clients may show, filename among them; or NULL */
+    const char *content_type;     /* declared */
+    const char *file_type;        /* detected, set by the type scanner */
+    const char *sender;           /* first From address */
+    const char *sender_domain;    /* lower case */
     const char *subject;
     int sender_new;               /* 1, 0, or -1 when nobody asked a filter */
     int64_t deadline_us;          /* on the monotonic clock (mw_clock_us); 0: none */
@@ -91,6 +92,9 @@ struct mw_scanner {
      * cannot be told. In arena. Without it they depend on the bytes alone. */
     const char *(*context)(const void *engine, const struct mw_scan_part *part,
                            struct mw_arena *arena);
+
+    /* Whether its findings depend on the part's name: it then sees each. */
+    bool (*by_name)(const void *engine);
 
     /* Takes over what it had written into the part's entry beside its findings. */
     void (*recall)(const struct mw_attachment *facts, struct mw_scan_result *result);

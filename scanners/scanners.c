@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "core/clock.h"
+#include "core/name.h"
 #include "core/suggest.h"
 #include "core/time.h"
 #include "scanners/condition.h"
@@ -249,6 +250,46 @@ static bool wants(const struct place *place, const struct mw_scan_part *part)
            (!place->condition || mw_condition_holds(place->condition, part));
 }
 
+/* Findings from number on that are there already go. */
+static void drop_repeated(struct mw_findings *findings, size_t number)
+{
+    size_t kept = number;
+    for (size_t i = number; i < findings->count; i++) {
+        bool known = false;
+        for (size_t j = 0; j < kept && !known; j++)
+            known = strcmp(findings->items[j].scanner, findings->items[i].scanner) == 0 &&
+                    strcmp(findings->items[j].name, findings->items[i].name) == 0;
+        if (!known)
+            findings->items[kept++] = findings->items[i];
+    }
+    findings->count = kept;
+}
+
+/* The scanners that go by names once more for each other name that a client may show. */
+static void run_for_names(struct mw_scanners *scanners, struct mw_scan_part *part,
+                          struct mw_scan_result *result)
+{
+    struct mw_scan_part other = *part;
+    char room[MW_NAME_SIZE];
+    size_t before = result->findings->count;
+    /* What is known of the bytes was found under another name. */
+    other.known = NULL;
+    for (size_t i = 0; i < part->names->count; i++) {
+        other.filename = part->names->items[i];
+        other.extension =
+            mw_arena_dup(result->report->arena, mw_name_extension(other.filename, room));
+        if (part->filename && strcmp(other.filename, part->filename) == 0)
+            continue;
+        for (size_t j = 0; j < scanners->count; j++) {
+            const struct place *place = &scanners->places[j];
+            if (place->scanner->by_name && place->scanner->by_name(place->engine) &&
+                wants(place, &other))
+                run_one(place, &other, result);
+        }
+        drop_repeated(result->findings, before);
+    }
+}
+
 void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
                      struct mw_scan_result *result)
 {
@@ -266,6 +307,8 @@ void mw_scanners_run(struct mw_scanners *scanners, struct mw_scan_part *part,
         run_one(place, part, result);
         add_time(result->report, place->scanner->name, mw_clock_us() - start);
     }
+    if (part->names && part->names->count > 1)
+        run_for_names(scanners, part, result);
 }
 
 static void add_context(const struct mw_scanner *scanner, const char *context,

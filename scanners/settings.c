@@ -11,6 +11,7 @@ void mw_scan_settings_default(struct mw_scan_settings *settings)
 #ifdef WITH_YARA
         .pe = {.enabled = true},
 #endif
+        .ambiguous = MW_SEVERITY_SUSPICIOUS,
         .yara = {.severity = MW_SEVERITY_SUSPICIOUS},
         .clamav =
             {

@@ -58,6 +58,7 @@ struct mw_scan_settings {
     struct mw_exec_programs programs;
     struct mw_exec_runner runner; /* of the programs */
     bool message_hashes;          /* MD5, SHA-1 and SHA-512 of the raw message too */
+    enum mw_severity ambiguous;   /* of mail that can be read in several ways */
     struct mw_type_settings type;
     struct mw_yara_settings yara;
     struct mw_clamav_settings clamav;

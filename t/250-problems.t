@@ -99,6 +99,7 @@ my %raised = (
     'limit.indicators' => ["$from\n$urls\n", 'limits.indicators = 5;'],
     'limit.message_size' => ["$from\n" . 'x' x 3000, 'limits.message_size = "2k";'],
     'limit.parts' => [message('x', 'a'), 'limits.parts = 2;'],
+    'limit.readings' => [$broken{'boundary-two-types'}, 'limits.readings = 0;'],
     'limit.recipients' => 't/unit/unit_milter.c',
     'limit.text_length' => ["$from\n" . "a text\n" x 500, 'limits.text_length = "1k";'],
     'limit.unpack_ratio' => [message(zipped('x' x 20_000_000), 'a.zip'), 'limits.unpack_ratio = 100;'],
@@ -106,6 +107,7 @@ my %raised = (
     'limit.time' => [message(zipped('x' x 100_000_000), 'a.zip'), 'limits.time = "100ms"; limits.unpack_ratio = 1000000;'],
     'message.empty' => [q{}],
     'mime.boundary' => [$broken{'boundary-missing'}],
+    'mime.encoding' => ["${from}Content-Type: application/zip\nContent-Transfer-Encoding: x-own\n\nPK\1\2\xff\n"],
     'mime.no_header' => ["this is no header\n\nContent-Type: text/plain\n"],
     'scanner.failed' => [message('x', 'a'), 'exec.fails = { command = "/bin/false"; };'],
     'scanner.time' => [message('x', 'a'), "limits.time = \"1s\"; exec.slow = { command = \"$slow\"; time = \"10s\"; };"],
@@ -124,6 +126,7 @@ sub configuration {
     my ($options) = @_;
     my $rule = write_file('all.yar', join "\n", map { "rule r$_ { strings: \$a = \"needle\" condition: \$a }" } 1, 2);
     my %sections = (
+        scan => 'ambiguous = "info";',
         clamav => "database = \"$top/t/fixtures/clamav\"; max_age = 100000;",
         yara => "rules = [\"$rule\"]; severity = \"info\";",
     );

@@ -73,6 +73,7 @@ static struct mw_scan_part part_of(const struct judgement *judgement,
     part.path = file->path;
     part.filename = file->filename_raw ? file->filename_raw : file->filename;
     part.extension = mw_arena_dup(judgement->report->arena, mw_name_extension(part.filename, room));
+    part.names = file->names.count > 0 ? &file->names : NULL;
     part.content_type = file->content_type;
     return part;
 }
@@ -140,10 +141,7 @@ static void judge_texts(struct judgement *judgement)
     const struct mw_report *report = judgement->report;
     for (size_t i = 0; i < report->text_parts.count; i++) {
         const struct mw_text_part *text = &report->text_parts.items[i];
-        const char *shown = strcmp(text->role, "body") == 0        ? report->body
-                            : strcmp(text->role, "body_html") == 0 ? report->body_html
-                                                                   : text->text;
-        judge_bytes(judgement, MW_SCAN_TEXT, text->path, text->content_type, mw_bytes_of(shown));
+        judge_bytes(judgement, MW_SCAN_TEXT, text->path, text->content_type, text->whole);
     }
 }
 

@@ -29,6 +29,7 @@ struct mw_witness {
     struct mw_scanners *scanners;
     struct mw_sender_filter sender_filter;
     const struct mw_reuse_table *reuse; /* NULL: there is none */
+    enum mw_severity ambiguous;
     bool message_hashes;
 };
 
@@ -60,6 +61,7 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
     }
     witness->limits = settings->limits;
     witness->sender_filter = settings->sender_filter;
+    witness->ambiguous = settings->scan.ambiguous;
     witness->message_hashes = settings->scan.message_hashes;
     witness->converters = mw_text_converters_new();
     witness->hasher = mw_hasher_new(error);
@@ -202,6 +204,14 @@ static void add_digests(struct examination *work, struct mw_attachment *file)
     set_digests(file, &digests);
 }
 
+/* Which other reading a part comes from, itself or by what it lies in. */
+static const char *reading_of(const struct mw_part *part)
+{
+    while (part && !part->reading)
+        part = part->parent;
+    return part ? part->reading : NULL;
+}
+
 static void add_attachment(struct examination *work, const struct mw_part *part)
 {
     struct mw_report *report = work->report;
@@ -215,6 +225,9 @@ static void add_attachment(struct examination *work, const struct mw_part *part)
         if (!file->filename || strcmp(file->filename, part->filename) != 0)
             file->filename_raw = part->filename;
     }
+    if (part->names.count > 1)
+        file->names = part->names;
+    file->reading = reading_of(part);
     file->content_type = part->content_type;
     file->disposition = part->disposition;
     file->description = part->description;
@@ -238,10 +251,10 @@ static bool is_own(const struct mw_part *part)
     return true;
 }
 
-/* A body out of winmail.dat counts only when MIME brought none. */
+/* A body out of winmail.dat, or of another reading, counts only when there is no other. */
 static bool is_second_choice(const struct mw_part *part)
 {
-    return part->parent && part->parent->kind == MW_PART_LEAF;
+    return reading_of(part) || (part->parent && part->parent->kind == MW_PART_LEAF);
 }
 
 static const struct mw_part *choose_body(const struct examination *work, const char *type)
@@ -270,22 +283,28 @@ static void note_charset(struct examination *work, const struct mw_part *part,
                           "declared as %s but read as %s", part->charset, text->charset);
 }
 
-static const char *decode_text(struct examination *work, const struct mw_part *part,
-                               struct mw_text_part *entry)
+/* All of a text; what the report keeps of it is another matter. */
+static struct mw_bytes decode_text(struct examination *work, const struct mw_part *part,
+                                   struct mw_text_part *entry)
 {
-    size_t limit = work->witness->limits.text_length;
-    struct mw_bytes bytes = mw_bytes_slice(part->data, 0, limit);
-    if (bytes.size < part->data.size) {
-        bytes.size = mw_utf8_cut(part->data, limit);
-        mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_LIMIT_TEXT_LENGTH,
-                          part->path, "a text of %zu bytes: the first %zu are kept in the report",
-                          part->data.size, bytes.size);
-    }
     struct mw_text text;
-    mw_text_decode(work->report->arena, bytes, part->charset, &text);
+    mw_text_decode(work->report->arena, part->data, part->charset, &text);
     note_charset(work, part, &text);
     entry->charset_used = text.charset;
-    return text.text;
+    return mw_bytes_of(text.text);
+}
+
+/* What the report keeps of a text. */
+static const char *kept(struct examination *work, const struct mw_part *part, struct mw_bytes text)
+{
+    size_t limit = work->witness->limits.text_length;
+    if (text.size <= limit)
+        return (const char *)text.data;
+    size_t size = mw_utf8_cut(text, limit);
+    mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_LIMIT_TEXT_LENGTH,
+                      part->path, "a text of %zu bytes: the first %zu are kept in the report",
+                      text.size, size);
+    return mw_arena_dup_bytes(work->report->arena, text.data, size);
 }
 
 static void add_text(struct examination *work, const struct mw_part *part,
@@ -300,8 +319,11 @@ static void add_text(struct examination *work, const struct mw_part *part,
     entry->size = (int64_t)part->data.size;
     entry->sha256 = mw_hasher_sha256(work->witness->hasher, report->arena, part->data);
     entry->role = part == plain ? "body" : part == html ? "body_html" : "other";
-    const char *text = decode_text(work, part, entry);
-    mw_indicator_find(work->witness->indicator, &work->parse, part->path, text);
+    entry->reading = reading_of(part);
+    entry->whole = decode_text(work, part, entry);
+    mw_indicator_find(work->witness->indicator, &work->parse, part->path,
+                      (const char *)entry->whole.data);
+    const char *text = kept(work, part, entry->whole);
     if (part == plain)
         report->body = text;
     else if (part == html)
@@ -310,12 +332,53 @@ static void add_text(struct examination *work, const struct mw_part *part,
         entry->text = text;
 }
 
+/* Whether bytes begin as a message does that came by mail: some mail clients open such a
+ * file as one, whatever it is called. */
+static bool begins_as_message(struct mw_bytes data)
+{
+    static const char *const first[] = {
+        "return-path:",  "received:", "delivered-to:", "from:",           "date:", "message-id:",
+        "mime-version:", "subject:",  "to:",           "dkim-signature:", "x-"};
+    size_t known = 0;
+    for (size_t at = 0, lines = 0; at < data.size && lines < 60; lines++) {
+        struct mw_bytes line = mw_bytes_slice(data, at, mw_bytes_next_line(data, at) - at);
+        if (line.data[0] == '\n' || line.data[0] == '\r')
+            break;
+        if (lines == 0) {
+            bool mail = false;
+            for (size_t i = 0; i < sizeof first / sizeof *first && !mail; i++)
+                mail = mw_bytes_has_prefix_nocase(line, first[i]);
+            if (!mail)
+                return false;
+        }
+        known += mw_bytes_has_prefix_nocase(line, "from:") ||
+                 mw_bytes_has_prefix_nocase(line, "date:") ||
+                 mw_bytes_has_prefix_nocase(line, "subject:") ||
+                 mw_bytes_has_prefix_nocase(line, "message-id:") ||
+                 mw_bytes_has_prefix_nocase(line, "mime-version:") ||
+                 mw_bytes_has_prefix_nocase(line, "content-type:");
+        at += line.size;
+    }
+    return known >= 3;
+}
+
 /* A saved message, as out of an archive. */
 static bool is_message_file(const struct mw_part *part)
 {
     char room[MW_NAME_SIZE];
     const char *extension = mw_name_extension(part->filename, room);
-    return extension && strcmp(extension, "eml") == 0 && part->data.size > 0;
+    if (part->data.size == 0 || mw_part_is_text(part))
+        return false;
+    return (extension && strcmp(extension, "eml") == 0) || begins_as_message(part->data);
+}
+
+/* Whether something was unpacked from it already; other readings of it are no such thing. */
+static bool is_opened(const struct mw_part *part)
+{
+    for (const struct mw_part *child = part->first_child; child; child = child->next)
+        if (!child->reading)
+            return true;
+    return false;
 }
 
 /* Opens what lies inside parts; children come behind their parent, so the walk
@@ -325,7 +388,7 @@ static void unpack(struct examination *work)
     for (struct mw_part *p = work->root; p; p = mw_part_next(p, work->root)) {
         if (mw_parse_expired(&work->parse))
             return;
-        if (p->kind != MW_PART_LEAF || p->first_child)
+        if (p->kind != MW_PART_LEAF || is_opened(p))
             continue;
         if (mw_tnef_is(p))
             mw_tnef_unpack(&work->parse, p);
@@ -404,6 +467,7 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
     }
     int64_t parse_start = mw_clock_us();
     mw_parse_start(&work.parse, report, &witness->limits, raw.size);
+    work.parse.ambiguous = witness->ambiguous;
     work.root = mw_mime_parse(witness->mime, &work.parse, raw);
     if (raw.size == 0)
         mw_report_problem(report, &witness->limits, MW_PROBLEM_MESSAGE_EMPTY, NULL,
