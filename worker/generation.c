@@ -19,6 +19,7 @@
 #include "worker/program.h"
 #include "worker/reuse_table.h"
 #include "worker/runner.h"
+#include "worker/sandbox_filter.h"
 #include "worker/scratch.h"
 #include "worker/share.h"
 #include "worker/work.h"
@@ -43,8 +44,9 @@ struct generation {
     struct mw_witness *witness;
     struct mw_arena *arena; /* as long as the process */
     struct mw_scratch *scratch;
-    bool programs;           /* workers have runners */
-    struct mw_runner helper; /* in a worker: its own */
+    struct mw_sandbox_filter *filters[2]; /* without a runner, with one; NULL: not made */
+    bool programs;                        /* workers have runners */
+    struct mw_runner helper;              /* in a worker: its own */
     struct mw_channel control;
     int signals;
     struct mw_reuse_table *reuse; /* NULL: none; workers have its mapping from us */
@@ -128,6 +130,7 @@ static void confine(struct generation *generation, const struct slot *slot, int 
     struct mw_sandbox_settings sandbox = generation->settings.sandbox;
     sandbox.scratch = slot->worker_folder;
     sandbox.runner = slot->runner_folder != NULL;
+    sandbox.filter = generation->filters[sandbox.runner];
     forget_signals();
     leave_streams();
     keep_only(fds, count);
@@ -412,6 +415,16 @@ static int make_scratch(struct generation *generation, struct mw_error *error)
     return error->code;
 }
 
+/* Where they cannot be made each worker tries, and says why not. */
+static void make_filters(struct generation *generation)
+{
+    struct mw_error ignored = {0};
+    if (generation->settings.sandbox.mode == MW_SANDBOX_OFF)
+        return;
+    for (int runner = 0; runner <= generation->programs; runner++)
+        generation->filters[runner] = mw_sandbox_filter_new(runner, &ignored);
+}
+
 _Noreturn static void end(struct generation *generation, int status)
 {
     /* Children that still remove what workers left. */
@@ -496,6 +509,7 @@ static void load(struct generation *generation, int source)
     generation->witness = mw_witness_new(&settings->witness, &error);
     if (!generation->witness)
         fail(generation, error.text);
+    make_filters(generation);
     mw_share_memory();
     say_ready(generation, text);
 }

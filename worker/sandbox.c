@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -14,6 +13,7 @@
 
 #include "worker/landlock.h"
 #include "worker/rights.h"
+#include "worker/sandbox_filter.h"
 #include "worker/sandbox_private.h"
 
 /* Files a scan may have open, and bytes it may write to one: all that is written was in its memory
@@ -91,18 +91,12 @@ static int confine_calls(const struct mw_sandbox_settings *settings, struct mw_e
 {
     if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
         return 1;
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    /* A tree: a long row of comparisons is slow where arguments are looked at. */
-    int result = filter ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) : -ENOMEM;
-    if (result == 0)
-        result = mw_sandbox_calls_of_worker(filter, settings->runner);
-    if (result == 0)
-        result = seccomp_load(filter);
-    seccomp_release(filter);
-    if (result == 0)
-        return 0;
-    errno = -result;
-    return mw_fail_errno(error, "cannot confine a worker's system calls");
+    if (settings->filter)
+        return mw_sandbox_filter_enter(settings->filter, error);
+    struct mw_sandbox_filter *filter = mw_sandbox_filter_new(settings->runner, error);
+    int result = filter ? mw_sandbox_filter_enter(filter, error) : error->code;
+    mw_sandbox_filter_free(filter);
+    return result;
 }
 
 const char mw_sandbox_no_landlock[] =

@@ -34,6 +34,8 @@ struct mw_sandbox_settings {
     const char *scratch; /* the one folder that stays writable; NULL: none */
     size_t memory_max;   /* bytes of data a process may have; 0: no bound */
     bool runner;         /* one stands beside it: memory files can be made for that */
+    /* Made for such a worker (sandbox_filter.h); NULL: it makes its own. */
+    const struct mw_sandbox_filter *filter;
 };
 
 /*

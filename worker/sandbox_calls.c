@@ -238,10 +238,10 @@ static int add_calls(scmp_filter_ctx filter, uint32_t action, const struct call 
 
 #define ADD(filter, action, calls) add_calls(filter, action, calls, sizeof(calls) / sizeof *(calls))
 
-int mw_sandbox_calls_of_worker(void *filter, bool runner)
+int mw_sandbox_calls_of_worker(void *filter, bool runner, uint32_t pid)
 {
     /* abort(3) raises a signal in itself. */
-    const struct call own = CALL_IF(tgkill, IS(0, (uint32_t)getpid()));
+    const struct call own = CALL_IF(tgkill, IS(0, pid));
     int result = ADD(filter, SCMP_ACT_KILL_PROCESS, denied);
     if (result == 0)
         result = ADD(filter, SCMP_ACT_KILL_PROCESS, deadly);
