@@ -51,7 +51,7 @@ bool mw_store_is_wanted(const struct mw_store_settings *settings);
 /*
  * Is told, once each, that Redis went away and came back, that a record was refused or
  * dropped; never for each message. What happened last before there was a notice is told
- * at once. Called from any thread, one at a time; it must not call the store.
+ * at once. Called from any thread, by several at a time, and never with a lock held.
  */
 typedef void mw_store_notice(void *user, enum mw_log_level level, const char *text);
 void mw_store_on_notice(struct mw_store *store, mw_store_notice *notice, void *user);
