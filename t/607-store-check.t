@@ -5,7 +5,6 @@
 use strict;
 use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
-use IO::Socket::UNIX;
 use JSON::PP;
 use List::Util qw(shuffle);
 use RedisServer;
@@ -29,26 +28,7 @@ sub run {
     return ($text, $? >> 8);
 }
 
-my $socket;
-sub ask {
-    my (@words) = @_;
-    $socket //= IO::Socket::UNIX->new(Peer => $redis->{socket}) or die $!;
-    print {$socket} '*', scalar @words, "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @words;
-    $socket->flush;
-    return reply();
-}
-sub reply {
-    local $/ = "\r\n";
-    my $line = <$socket>;
-    chomp $line;
-    my ($kind, $rest) = $line =~ /^(.)(.*)/s;
-    die "redis: $rest" if $kind eq q{-};
-    return $rest if $kind =~ /[+:]/;
-    return (undef) if $rest < 0;
-    return map { reply() } 1 .. $rest if $kind eq q{*};
-    read $socket, my $value, $rest + 2;
-    return substr $value, 0, $rest;
-}
+sub ask { return $redis->ask(@_) }
 
 # All there is, by kind.
 sub picture {

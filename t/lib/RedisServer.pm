@@ -6,6 +6,7 @@ use warnings;
 use Exporter qw(import);
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(acknowledged feed feed_while free_port missing start_process wrong_events);
@@ -41,6 +42,7 @@ sub stop {
     waitpid $self->{pid}, 0;
     delete $running{delete $self->{pid}};
     unlink $self->{socket};
+    delete $self->{connection};
     return;
 }
 
@@ -51,6 +53,29 @@ sub cli {
     close $out;
     chomp $text;
     return $text;
+}
+
+# One command by our own connection: a text, undef, or a list flattened.
+sub ask {
+    my ($self, @words) = @_;
+    my $socket = $self->{connection} //= IO::Socket::UNIX->new(Peer => $self->{socket}) or die $!;
+    print {$socket} '*', scalar @words, "\r\n", map { '$' . length($_) . "\r\n$_\r\n" } @words;
+    $socket->flush;
+    return reply_from($socket);
+}
+
+sub reply_from {
+    my ($socket) = @_;
+    local $/ = "\r\n";
+    my $line = <$socket> // die 'redis-server is gone';
+    chomp $line;
+    my ($kind, $rest) = $line =~ /^(.)(.*)/s;
+    die "redis: $rest" if $kind eq q{-};
+    return $rest if $kind =~ /[+:]/;
+    return (undef) if $rest < 0;
+    return map { reply_from($socket) } 1 .. $rest if $kind eq q{*};
+    read $socket, my $value, $rest + 2;
+    return substr $value, 0, $rest;
 }
 
 # A configuration file that leads here, with a spool of its own; more lines may be given
