@@ -14,9 +14,11 @@
 #include "cli/rows.h"
 #include "cli/terminal.h"
 #include "cli/when.h"
+#include "cli/wrap.h"
 #include "cli/zip.h"
 #include "core/ascii.h"
 #include "scanners/hash.h"
+#include "worker/setup.h"
 
 static const char usage[] =
     "usage: mailwitness attachment list [OPTION]... [MESSAGE]...\n"
@@ -296,11 +298,44 @@ static int write_to(const struct asking *asking, int fd, const char *target, con
                        : write_all(fd, target, bytes, error);
 }
 
+/* Has a worker unpack what holds the bytes, which are copied. */
+static int unpack(struct asking *asking, const char *hash, struct mw_bytes held,
+                  const struct mw_facts *facts, struct mw_bytes *bytes, struct mw_error *error)
+{
+    struct mw_pool_settings settings;
+    const struct mw_wrap_facts wrap = {.filename = mw_fact_value(facts, "name"),
+                                       .content_type = mw_fact_value(facts, "type")};
+    mw_setup_pool(asking->reach.config, &settings);
+    settings.generation.workers = 1;
+    struct mw_memfile *message = mw_wrap_holder(held, &wrap, error);
+    struct mw_pool *pool = message ? mw_pool_new(&settings, error) : NULL;
+    struct mw_report *report = pool ? mw_pool_examine(pool, message, error) : NULL;
+    const struct mw_attachment *part = report ? mw_wrap_find_part(report, hash) : NULL;
+    if (part)
+        *bytes =
+            (struct mw_bytes){(const void *)mw_arena_dup_bytes(
+                                  asking->arena, (const char *)part->data.data, part->data.size),
+                              part->data.size};
+    else if (report)
+        mw_fail(error, MW_ERR_FORMAT,
+                "%s was unpacked from what is kept, and is not found there any more: limits.* may "
+                "be lower than when it came",
+                hash);
+    mw_report_free(report);
+    mw_pool_free(pool);
+    mw_memfile_free(message);
+    return part ? 0 : error->code;
+}
+
 /* The bytes; never other ones than the hash says. */
 static int fetch(struct asking *asking, const char *hash, struct mw_bytes *bytes,
                  struct mw_error *error)
 {
-    if (mw_query_data(asking->reach.query, asking->arena, hash, bytes, error) != 0)
+    const char *holder;
+    struct mw_facts facts;
+    if (mw_query_holder(asking->reach.query, asking->arena, hash, &holder, &facts, bytes, error) !=
+            0 ||
+        (strcmp(holder, hash) != 0 && unpack(asking, hash, *bytes, &facts, bytes, error) != 0))
         return error->code;
     struct mw_hasher *hasher = mw_hasher_new(error);
     if (!hasher)

@@ -54,7 +54,7 @@ static int end_errand(void *user, void *item)
     struct errand *errand = item;
     struct mw_swept swept = {.sha256 = errand->sha256, .facts = &errand->facts};
     if (errand->report)
-        swept.attachment = mw_wrap_find(errand->report, errand->sha256);
+        swept.attachment = mw_wrap_find_part(errand->report, errand->sha256);
     swept.why = swept.attachment ? swept.attachment->unscanned
                 : errand->report ? "its bytes are not those of its hash"
                                  : errand->error.text;
@@ -117,13 +117,17 @@ static int fetch(struct mw_sweep *sweep, struct errand *errand, struct mw_error 
     struct mw_query *query = sweep->reach->query;
     struct mw_arena *own = mw_arena_new(); /* of the bytes, which are copied */
     int result = mw_query_attachment(query, errand->arena, errand->sha256, &errand->facts, error);
+    struct mw_facts holder = {0};
+    const char *held = errand->sha256;
     if (result == 0)
-        result = mw_query_data(query, own, errand->sha256, &bytes, error);
+        result = mw_query_holder(query, own, errand->sha256, &held, &holder, &bytes, error);
     if (result == 0) {
-        wrap.filename = mw_fact_value(&errand->facts, "name");
-        wrap.content_type = mw_fact_value(&errand->facts, "type");
+        bool own_bytes = strcmp(held, errand->sha256) == 0;
+        wrap.filename = mw_fact_value(&holder, "name");
+        wrap.content_type = mw_fact_value(&holder, "type");
         add_message_facts(sweep, errand, &wrap);
-        errand->message = mw_wrap(bytes, &wrap, error);
+        errand->message =
+            own_bytes ? mw_wrap(bytes, &wrap, error) : mw_wrap_holder(bytes, &wrap, error);
         result = errand->message ? 0 : error->code;
     }
     mw_arena_free(own);

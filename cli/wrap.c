@@ -84,3 +84,26 @@ const struct mw_attachment *mw_wrap_find(const struct mw_report *report, const c
     const struct mw_attachment *first = &report->attachments.items[0];
     return first->sha256 && strcmp(first->sha256, sha256) == 0 ? first : NULL;
 }
+
+struct mw_memfile *mw_wrap_holder(struct mw_bytes data, const struct mw_wrap_facts *facts,
+                                  struct mw_error *error)
+{
+    if (!facts->content_type || strncasecmp(facts->content_type, "message/", 8) != 0)
+        return mw_wrap(data, facts, error);
+    struct mw_memfile *file = mw_memfile_new("mailwitness-attachment", error);
+    if (file && mw_memfile_append(file, data, SIZE_MAX, error) == 0 &&
+        mw_memfile_seal(file, error) == 0)
+        return file;
+    mw_memfile_free(file);
+    return NULL;
+}
+
+const struct mw_attachment *mw_wrap_find_part(const struct mw_report *report, const char *sha256)
+{
+    for (size_t i = 0; i < report->attachments.count; i++) {
+        const struct mw_attachment *one = &report->attachments.items[i];
+        if (one->sha256 && strcmp(one->sha256, sha256) == 0)
+            return one;
+    }
+    return NULL;
+}

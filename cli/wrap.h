@@ -17,6 +17,14 @@ struct mw_wrap_facts {
 struct mw_memfile *mw_wrap(struct mw_bytes data, const struct mw_wrap_facts *facts,
                            struct mw_error *error);
 
+/* The same with what other attachments are to be unpacked from: an attached message becomes
+ * the message itself. */
+struct mw_memfile *mw_wrap_holder(struct mw_bytes data, const struct mw_wrap_facts *facts,
+                                  struct mw_error *error);
+
+/* Any part of such a message that has the hash. */
+const struct mw_attachment *mw_wrap_find_part(const struct mw_report *report, const char *sha256);
+
 /* The attachment in the report of such a message, or NULL when its bytes did not
  * come through: sha256 is that of data. */
 const struct mw_attachment *mw_wrap_find(const struct mw_report *report, const char *sha256);

@@ -293,6 +293,9 @@ const struct mw_option mw_options[] = {
     BOOL("redis", "data", store.data, "true", "keep the bytes of attachments"),
     KIND("redis", "data_max", MW_OPTION_SIZE, store.data_max, "32m", 0, 536870912,
          "attachments above this keep their facts only"),
+    KIND("redis", "message_data_max", MW_OPTION_SIZE, store.message_data_max, "0", 0, TERA,
+         "of a message with more bytes of attachments, what was unpacked from those is not kept: "
+         "it is unpacked again when somebody asks; 0 for twice the message and 1m"),
     KIND("redis", "compression", MW_OPTION_COUNT, store.compression, "1", 0, 19,
          "zstd level for the bytes of attachments; 0 keeps them as they are"),
     KIND("redis", "keep_messages", MW_OPTION_PERIOD, store.keep_messages_s, "90d", 0, 4e9,

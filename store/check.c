@@ -427,6 +427,7 @@ static int look_at(struct checking *checking, const char *id, const struct mw_re
         .indexes = mw_schema_index_keys(checking->arena, checking->settings.prefix, report)};
     if (mw_schema_check(&glass.message, checking->error) != 0)
         return checking->error->code;
+    glass.message.holders = mw_schema_holders(checking->arena, &checking->settings, report);
     glass.facts = mw_schema_facts(checking->arena, &glass.message, &glass.fact_words);
     for (size_t i = 0; i < report->attachments.count; i++)
         if (report->attachments.items[i].sha256)
@@ -573,7 +574,7 @@ static int check_attachments(struct checking *checking, const struct mw_texts *h
         mw_flight_add(flight, "ZSCORE", key(checking, "attachments", "", ""), hash, NULL);
         mw_flight_add(flight, "ZREVRANGE", key(checking, "attachment:", hash, ":messages"), "0",
                       "0", "WITHSCORES", NULL);
-        mw_flight_add(flight, "HEXISTS", key(checking, "attachment:", hash, ""), "data", NULL);
+        mw_flight_add(flight, "HGET", key(checking, "attachment:", hash, ""), "data", NULL);
         mw_flight_add(flight, "EXISTS", key(checking, "data:", hash, ""), NULL);
     }
     if (fly(checking, &replies) != 0)
@@ -582,8 +583,9 @@ static int check_attachments(struct checking *checking, const struct mw_texts *h
     mw_query_begin(checking->query);
     for (size_t i = 0; i < hashes->count; i++) {
         redisReply **one = &replies[ASKED * i];
-        checking->check->dataless += one[2]->integer == 1 && one[3]->integer == 0;
-        bool formless = one[2]->integer == 0 && one[3]->integer == 1;
+        const char *form = mw_reply_text(one[2]);
+        checking->check->dataless += *form && one[3]->integer == 0 && strncmp(form, "in ", 3) != 0;
+        bool formless = one[3]->integer == 1 && (!*form || strncmp(form, "in ", 3) == 0);
         checking->check->wrong += formless;
         if (formless && checking->mend)
             mw_texts_add(checking->arena, &formless_ones, hashes->items[i]);

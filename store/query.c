@@ -368,3 +368,21 @@ int mw_query_data(struct mw_query *query, struct mw_arena *arena, const char *sh
                        why.text);
     return 0;
 }
+
+int mw_query_holder(struct mw_query *query, struct mw_arena *arena, const char *sha256,
+                    const char **holder, struct mw_facts *facts, struct mw_bytes *bytes,
+                    struct mw_error *error)
+{
+    enum { MOST = 8 }; /* each step was said by another message */
+    *holder = sha256;
+    for (int step = 0;; step++) {
+        *facts = (struct mw_facts){0};
+        if (mw_query_attachment(query, arena, *holder, facts, error) != 0)
+            return error->code;
+        int result = mw_query_data(query, arena, *holder, bytes, error);
+        const char *form = mw_fact_value(facts, "data");
+        if (result != MW_ERR_MISSING || !form || strncmp(form, "in ", 3) != 0 || step == MOST)
+            return result;
+        *holder = form + 3;
+    }
+}

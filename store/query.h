@@ -88,6 +88,15 @@ int mw_query_names(struct mw_query *query, struct mw_arena *arena, const char *s
 int mw_query_data(struct mw_query *query, struct mw_arena *arena, const char *sha256,
                   struct mw_bytes *bytes, struct mw_error *error);
 
+/*
+ * The bytes that those of the attachment can be unpacked from, when they are not kept
+ * themselves: *holder is the SHA-256 of what has them (the attachment's own, when its bytes
+ * are kept after all), its facts in facts. MW_ERR_MISSING when they are nowhere.
+ */
+int mw_query_holder(struct mw_query *query, struct mw_arena *arena, const char *sha256,
+                    const char **holder, struct mw_facts *facts, struct mw_bytes *bytes,
+                    struct mw_error *error);
+
 /* --- searching -------------------------------------------------------------------------------- */
 
 /* One condition: an index and a value as a person writes it. With MW_SEARCH_ATTACHMENT the

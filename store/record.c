@@ -28,7 +28,7 @@ static void add_piece(struct mw_arena *arena, struct mw_pieces *pieces, struct m
 }
 
 void mw_record_write(struct mw_arena *arena, const struct mw_report *report, struct mw_bytes json,
-                     size_t data_max, struct mw_pieces *pieces)
+                     size_t data_max, const char *const *holders, struct mw_pieces *pieces)
 {
     size_t count = report->attachments.count;
     unsigned char *head = mw_arena_alloc(arena, HEAD + 8 * count);
@@ -40,7 +40,7 @@ void mw_record_write(struct mw_arena *arena, const struct mw_report *report, str
     for (size_t i = 0; i < count; i++) {
         struct mw_bytes data = report->attachments.items[i].data;
         size_t same = first_alike(&report->attachments, i);
-        if (data.size > data_max)
+        if (data.size > data_max || (holders && holders[i]))
             data.size = 0;
         mw_bytes_put_little(head + HEAD + 8 * i, same < i ? SAME + same : data.size, 8);
         if (same == i && data.size > 0)

@@ -15,10 +15,11 @@
 #include "core/report.h"
 
 /* The pieces of the record of report, which borrow its bytes and the report's JSON.
- * Attachments of more than data_max bytes are kept without them. */
+ * Attachments of more than data_max bytes are kept without them, and those that holders (may
+ * be NULL) names something for: what they were unpacked from has them. */
 MW_LIST_TYPE(mw_pieces, struct mw_bytes);
 void mw_record_write(struct mw_arena *arena, const struct mw_report *report, struct mw_bytes json,
-                     size_t data_max, struct mw_pieces *pieces);
+                     size_t data_max, const char *const *holders, struct mw_pieces *pieces);
 
 /*
  * The report, its attachments' data pointing into record, which must live as long;

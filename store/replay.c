@@ -93,6 +93,7 @@ static enum mw_redis_trouble bring(struct mw_store *store, const struct mw_spool
         return MW_REDIS_REFUSED;
     parcel.report = report;
     struct mw_arena *arena = mw_arena_new();
+    parcel.holders = mw_schema_holders(arena, store->settings, report);
     struct mw_store_tools *tools = mw_store_take_tools(store);
     enum mw_redis_trouble trouble = mw_store_send(store, tools, arena, &parcel, error);
     mw_store_give_tools(store, tools);

@@ -21,7 +21,8 @@ enum { FACT_MOST = 1000, TRIM_ONE_IN = 32, KEY_WORDS = 2, MOST_NAMES = 100 };
  * KEYS: message, events, verdict's index, then senders and attachments. ARGV: time, id,
  * score, most events, most names, "1" when this is what was done after all; then groups of
  * words, each behind its number: what the scan said, what was done, the event; then for each
- * sender or attachment the facts and the names.
+ * sender or attachment the facts, the names, and what holds bytes that are not kept, with the
+ * key those would have.
  */
 const char mw_schema_script[] =
     "local time, id, at = ARGV[1], ARGV[2], 7\n"
@@ -61,6 +62,10 @@ const char mw_schema_script[] =
     "  local names = KEYS[k] .. ':names'\n"
     "  if n > 0 and redis.call('SCARD', names) + n <= tonumber(ARGV[5]) then\n"
     "    redis.call('SADD', names, unpack(ARGV, from, to))\n"
+    "  end\n"
+    "  from, to, n = group()\n"
+    "  if n > 0 and redis.call('EXISTS', ARGV[to]) == 0 then\n"
+    "    redis.call('HSET', KEYS[k], 'data', ARGV[from])\n"
     "  end\n"
     "end\n"
     "return 1\n";
@@ -296,15 +301,18 @@ static void write_attachment_list(struct writing *writing)
 /* --- attachments
  * ------------------------------------------------------------------------------------ */
 
-static bool has_bytes(const struct mw_store_settings *settings, const struct mw_attachment *one)
+static bool has_bytes(const struct mw_schema_message *message, size_t index)
 {
+    const struct mw_store_settings *settings = message->settings;
+    const struct mw_attachment *one = &message->report->attachments.items[index];
     return settings->data && one->sha256 && one->data.size > 0 &&
-           one->data.size <= settings->data_max;
+           one->data.size <= settings->data_max && !(message->holders && message->holders[index]);
 }
 
-bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_attachment *one)
+bool mw_schema_asks(const struct mw_schema_message *message, size_t index)
 {
-    return has_bytes(settings, one) && one->data.size >= MW_SCHEMA_LARGE;
+    return has_bytes(message, index) &&
+           message->report->attachments.items[index].data.size >= MW_SCHEMA_LARGE;
 }
 
 void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
@@ -366,7 +374,7 @@ static void write_attachment(struct writing *writing, size_t index, struct mw_sq
     trim(writing, all, keep);
     expire(writing, all, keep);
     bool known = writing->message->known && writing->message->known[index];
-    if (has_bytes(settings, one) && !known)
+    if (has_bytes(writing->message, index) && !known)
         write_data(writing, one, squeezer);
 }
 
@@ -507,6 +515,17 @@ static void attachment_names(struct writing *writing, size_t index)
     }
 }
 
+/* What holds bytes that are not kept, and the key they would have. */
+static void attachment_holder(struct writing *writing, size_t index)
+{
+    const char *const *holders = writing->message->holders;
+    const char *hash = writing->message->report->attachments.items[index].sha256;
+    if (writing->version < 2 || !holders || !holders[index] || !*holders[index])
+        return;
+    text(writing, mw_schema_join(writing->arena, "in ", holders[index], NULL));
+    text(writing, mw_schema_join(writing->arena, writing->prefix, "data:", hash, NULL));
+}
+
 static const char *sender_key(const struct writing *writing, const char *address)
 {
     return mw_schema_join(writing->arena, writing->prefix,
@@ -541,7 +560,7 @@ static void script_groups(struct writing *writing, size_t senders)
         groups[i](writing);
         end_group(writing, group);
     }
-    for (size_t i = 0; i < 2 * senders; i++)
+    for (size_t i = 0; i < 3 * senders; i++)
         text(writing, "0");
     for (size_t i = 0; i < attachments->count; i++) {
         if (!attachments->items[i].sha256 || is_repeated(attachments, i))
@@ -551,6 +570,9 @@ static void script_groups(struct writing *writing, size_t senders)
         end_group(writing, group);
         group = begin_group(writing);
         attachment_names(writing, i);
+        end_group(writing, group);
+        group = begin_group(writing);
+        attachment_holder(writing, i);
         end_group(writing, group);
     }
 }
@@ -630,6 +652,74 @@ int mw_schema_check(struct mw_schema_message *message, struct mw_error *error)
                        id ? id : "");
     message->time_ms = (int64_t)ms;
     return 0;
+}
+
+/* --- bytes that are not kept -------------------------------------------------------------------
+ */
+
+static const size_t NOT_UNPACKED = SIZE_MAX;
+
+static size_t bytes_of(const struct mw_attachment *one)
+{
+    return one->sha256 && one->size > 0 ? (size_t)one->size : 0;
+}
+
+/* The attachment that the index-th was unpacked from. Mostly it stands shortly before. */
+static size_t parent_of(const struct mw_attachments *attachments, size_t index)
+{
+    const char *parent = attachments->items[index].parent;
+    for (size_t i = index; parent && i > 0; i--)
+        if (attachments->items[i - 1].path && attachments->items[i - 1].sha256 &&
+            strcmp(attachments->items[i - 1].path, parent) == 0)
+            return i - 1;
+    return NOT_UNPACKED;
+}
+
+static size_t all_bytes(const struct mw_store_settings *settings, const struct mw_report *report)
+{
+    size_t all = 0;
+    for (size_t i = 0; i < report->attachments.count; i++)
+        if (bytes_of(&report->attachments.items[i]) <= settings->data_max)
+            all += bytes_of(&report->attachments.items[i]);
+    return all;
+}
+
+const char *const *mw_schema_holders(struct mw_arena *arena,
+                                     const struct mw_store_settings *settings,
+                                     const struct mw_report *report)
+{
+    const struct mw_attachments *attachments = &report->attachments;
+    size_t most = settings->message_data_max > 0 ? settings->message_data_max
+                                                 : 2 * (size_t)report->size + (1U << 20);
+    if (!settings->data || all_bytes(settings, report) <= most)
+        return NULL;
+    const char **holders = mw_arena_alloc(arena, attachments->count * sizeof *holders);
+    size_t *parents = mw_arena_alloc(arena, attachments->count * sizeof *parents), kept = 0;
+    for (size_t i = 0; i < attachments->count; i++) {
+        size_t size = bytes_of(&attachments->items[i]);
+        parents[i] = parent_of(attachments, i);
+        holders[i] = size > settings->data_max ? "" : NULL;
+        if (parents[i] == NOT_UNPACKED && !holders[i])
+            kept += size;
+    }
+    for (size_t i = 0; i < attachments->count; i++) {
+        size_t size = bytes_of(&attachments->items[i]), parent = parents[i];
+        if (parent == NOT_UNPACKED || size == 0)
+            continue;
+        /* What holds the parent holds this one, too. */
+        const char *holder = holders[parent] ? holders[parent] : attachments->items[parent].sha256;
+        if (!holders[i] && size <= most - (kept < most ? kept : most))
+            kept += size;
+        else
+            holders[i] = holder;
+    }
+    /* The same bytes may be there twice, kept once. */
+    for (size_t i = 0; i < attachments->count; i++)
+        for (size_t k = 0; holders[i] && k < attachments->count; k++)
+            if (!holders[k] && attachments->items[i].sha256 && attachments->items[k].sha256 &&
+                strcmp(attachments->items[i].sha256, attachments->items[k].sha256) == 0)
+                holders[i] = NULL;
+    return holders;
 }
 
 bool mw_schema_is_past(const struct mw_schema_message *message)

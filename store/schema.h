@@ -28,6 +28,9 @@ enum { MW_SCHEMA_VERSION = 2 };
 /* Names an attachment is known by at most. */
 enum { MW_SCHEMA_NAMES = 1000 };
 
+/* Indexes a message belongs in at most, half of it in those of one field. */
+enum { MW_SCHEMA_INDEXES = 2000 };
+
 /* The script that commands refer to: it must be loaded before they are sent. */
 extern const char mw_schema_script[];
 
@@ -71,12 +74,24 @@ struct mw_schema_message {
     const struct mw_store_settings *settings;
     const char *script_hash; /* SHA-1 of mw_schema_script, hexadecimal */
     const struct mw_report *report;
-    int64_t time_ms;      /* of its id */
-    int64_t now_ms;       /* by the older of our clock and Redis'; 0: by ours */
-    unsigned version;     /* of the store; 0: the newest */
-    struct mw_bytes json; /* the report, in a zstd frame or plain */
-    const bool *known;    /* by attachment: Redis has its bytes; NULL: not known of any */
+    int64_t time_ms;            /* of its id */
+    int64_t now_ms;             /* by the older of our clock and Redis'; 0: by ours */
+    unsigned version;           /* of the store; 0: the newest */
+    struct mw_bytes json;       /* the report, in a zstd frame or plain */
+    const bool *known;          /* by attachment: Redis has its bytes; NULL: not known of any */
+    const char *const *holders; /* mw_schema_holders */
 };
+
+/*
+ * Which attachments' bytes are not kept, as the message would have more of them than
+ * settings->message_data_max: by attachment the SHA-256 of what it was unpacked from, the
+ * outermost whose bytes are kept; "" where there is none, so that only its facts are kept;
+ * NULL for one that is kept. Those that were attached as they are always are, up to data_max.
+ * NULL when all are kept. Told by the report alone, so that a repetition does the same.
+ */
+const char *const *mw_schema_holders(struct mw_arena *arena,
+                                     const struct mw_store_settings *settings,
+                                     const struct mw_report *report);
 
 /* The version that the key PREFIX schema names; MW_ERR_FORMAT when we do not know it. */
 int mw_schema_version(const char *text, unsigned *version, struct mw_error *error);
@@ -88,7 +103,7 @@ int mw_schema_check(struct mw_schema_message *message, struct mw_error *error);
 bool mw_schema_is_past(const struct mw_schema_message *message);
 
 /* The attachments whose bytes are worth asking for first: a command each. */
-bool mw_schema_asks(const struct mw_store_settings *settings, const struct mw_attachment *one);
+bool mw_schema_asks(const struct mw_schema_message *message, size_t index);
 void mw_schema_ask(struct mw_flight *flight, struct mw_arena *arena,
                    const struct mw_store_settings *settings, const struct mw_attachment *one);
 

@@ -99,16 +99,24 @@ struct collecting {
     struct mw_arena *arena;
     const char *prefix;
     struct mw_texts *keys;
+    size_t of_field[MW_INDEX_COUNT]; /* values so far */
 };
 
+/* No message gets more than so many: it could fill Redis with keys. */
 static void add(struct collecting *collecting, enum mw_index index, const char *text)
 {
-    if (!text)
+    if (!text || collecting->keys->count >= MW_SCHEMA_INDEXES ||
+        collecting->of_field[index] >= MW_SCHEMA_INDEXES / 2)
         return;
     const char *value = mw_index_value(collecting->arena, index, text);
-    if (*value)
-        mw_texts_add(collecting->arena, collecting->keys,
-                     mw_index_key(collecting->arena, collecting->prefix, index, value));
+    if (!*value)
+        return;
+    const char *key = mw_index_key(collecting->arena, collecting->prefix, index, value);
+    const struct mw_texts *keys = collecting->keys;
+    if (keys->count > 0 && strcmp(keys->items[keys->count - 1], key) == 0)
+        return; /* as the hosts of links mostly are */
+    mw_texts_add(collecting->arena, collecting->keys, key);
+    collecting->of_field[index]++;
 }
 
 static void add_addresses(struct collecting *collecting, enum mw_index index,
@@ -154,28 +162,29 @@ const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *
                                             const struct mw_report *report)
 {
     struct mw_texts *keys = mw_arena_alloc(arena, sizeof *keys);
-    struct collecting collecting = {arena, prefix, keys};
-    add_addresses(&collecting, MW_INDEX_FROM, &report->from);
-    add_addresses(&collecting, MW_INDEX_TO, &report->to);
-    add_addresses(&collecting, MW_INDEX_TO, &report->cc);
-    for (size_t i = 0; i < report->envelope.to.count; i++)
-        add(&collecting, MW_INDEX_TO, report->envelope.to.items[i]);
+    struct collecting collecting = {.arena = arena, .prefix = prefix, .keys = keys};
+    /* What there is one of comes first, what there may be most of last. */
+    add(&collecting, MW_INDEX_QUEUE_ID, report->queue_id);
+    add(&collecting, MW_INDEX_MESSAGE_ID, report->message_id);
     const char *sender = report->envelope.from;
     add(&collecting, MW_INDEX_ENVELOPE_FROM, sender && !*sender ? "<>" : sender);
     add_domain(&collecting, sender);
+    add(&collecting, MW_INDEX_CLIENT, report->client.address);
+    for (size_t i = 0; i < report->envelope.to.count; i++)
+        add(&collecting, MW_INDEX_TO, report->envelope.to.items[i]);
+    add_addresses(&collecting, MW_INDEX_FROM, &report->from);
     for (size_t i = 0; i < report->from.count; i++)
         add_domain(&collecting, report->from.items[i].address);
-    add(&collecting, MW_INDEX_CLIENT, report->client.address);
-    for (size_t i = 0; i < report->indicators.urls.count; i++)
-        add(&collecting, MW_INDEX_URL_HOST,
-            mw_url_host(collecting.arena, report->indicators.urls.items[i]));
     add_findings(&collecting, &report->findings);
     for (size_t i = 0; i < report->attachments.count; i++) {
         add(&collecting, MW_INDEX_FILENAME, report->attachments.items[i].filename);
         add_findings(&collecting, &report->attachments.items[i].findings);
     }
-    add(&collecting, MW_INDEX_QUEUE_ID, report->queue_id);
-    add(&collecting, MW_INDEX_MESSAGE_ID, report->message_id);
+    add_addresses(&collecting, MW_INDEX_TO, &report->to);
+    add_addresses(&collecting, MW_INDEX_TO, &report->cc);
+    for (size_t i = 0; i < report->indicators.urls.count; i++)
+        add(&collecting, MW_INDEX_URL_HOST,
+            mw_url_host(collecting.arena, report->indicators.urls.items[i]));
     sort_once(keys);
     return keys;
 }

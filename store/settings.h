@@ -45,10 +45,12 @@ struct mw_spool_settings {
 struct mw_store_settings {
     struct mw_redis_settings redis;
     struct mw_spool_settings spool;
-    const char *prefix;   /* of all keys */
-    bool data;            /* keep the bytes of attachments */
-    size_t data_max;      /* of larger ones the facts only */
-    unsigned compression; /* zstd level for the bytes of attachments; 0: as they are */
+    const char *prefix;      /* of all keys */
+    bool data;               /* keep the bytes of attachments */
+    size_t data_max;         /* of larger ones the facts only */
+    size_t message_data_max; /* bytes of attachments kept of one message, but for those that
+                                were attached as they are; 0: twice the message and 1 MB */
+    unsigned compression;    /* zstd level for the bytes of attachments; 0: as they are */
     unsigned keep_messages_s, keep_attachments_s, keep_data_s, keep_indexes_s; /* 0: for ever */
     unsigned events_max; /* entries of the stream of events; 0: no events */
 };

@@ -469,20 +469,21 @@ enum mw_redis_trouble mw_store_exchange(struct mw_store *store, struct mw_flight
 
 /* Asks which large attachments Redis has already: known[i]. */
 static enum mw_redis_trouble ask_known(struct mw_store *store, struct mw_flight *flight,
-                                       struct mw_arena *arena, const struct mw_report *report,
-                                       int64_t deadline, bool **known, struct mw_error *error)
+                                       struct mw_arena *arena,
+                                       const struct mw_schema_message *message, int64_t deadline,
+                                       bool **known, struct mw_error *error)
 {
-    const struct mw_attachments *attachments = &report->attachments;
+    const struct mw_attachments *attachments = &message->report->attachments;
     mw_flight_clear(flight);
     for (size_t i = 0; i < attachments->count; i++)
-        if (mw_schema_asks(store->settings, &attachments->items[i]))
+        if (mw_schema_asks(message, i))
             mw_schema_ask(flight, arena, store->settings, &attachments->items[i]);
     if (mw_flight_count(flight) == 0)
         return MW_REDIS_FINE;
     *known = mw_arena_alloc(arena, attachments->count * sizeof **known);
     enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, true, error);
     for (size_t i = 0, next = 0; i < attachments->count; i++)
-        if (mw_schema_asks(store->settings, &attachments->items[i])) {
+        if (mw_schema_asks(message, i)) {
             const redisReply *reply = mw_flight_reply(flight, next++);
             (*known)[i] = reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
         }
@@ -500,7 +501,8 @@ static void note_recent(struct mw_store *store, struct mw_arena *arena,
 {
     struct mw_error error = {0};
     struct mw_pieces pieces = {0};
-    mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), &pieces);
+    mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), parcel->holders,
+                    &pieces);
     bool failed = mw_spool_append(store->recent, pieces.items, pieces.count, &error) != 0;
     pthread_mutex_lock(&store->lock);
     bool first = failed && !store->recent_failing;
@@ -520,7 +522,8 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
     struct mw_schema_message message = {.settings = store->settings,
                                         .script_hash = store->script_hash,
                                         .report = parcel->report,
-                                        .json = parcel->json};
+                                        .json = parcel->json,
+                                        .holders = parcel->holders};
     bool *known = NULL;
     if (mw_schema_check(&message, error) != 0)
         return MW_REDIS_REFUSED;
@@ -535,7 +538,7 @@ enum mw_redis_trouble mw_store_send(struct mw_store *store, struct mw_store_tool
         return MW_REDIS_FINE;
     }
     if (trouble == MW_REDIS_FINE)
-        trouble = ask_known(store, tools->flight, arena, parcel->report, deadline, &known, error);
+        trouble = ask_known(store, tools->flight, arena, &message, deadline, &known, error);
     if (trouble != MW_REDIS_FINE)
         return trouble;
     message.known = known;
@@ -554,7 +557,8 @@ static int to_spool(struct mw_store *store, struct mw_spool *spool, struct mw_ar
                     const struct mw_store_parcel *parcel, struct mw_error *error)
 {
     struct mw_pieces pieces = {0};
-    mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), &pieces);
+    mw_record_write(arena, parcel->report, parcel->json, data_max(store->settings), parcel->holders,
+                    &pieces);
     return mw_spool_append(spool, pieces.items, pieces.count, error);
 }
 
@@ -646,7 +650,9 @@ int mw_store_save(struct mw_store *store, const struct mw_report *report, enum m
         return error->code;
     struct mw_arena *arena = mw_arena_new();
     struct mw_store_tools *tools = mw_store_take_tools(store);
-    struct mw_store_parcel parcel = {.report = report, .json = mw_bytes_of(json)};
+    struct mw_store_parcel parcel = {.report = report,
+                                     .json = mw_bytes_of(json),
+                                     .holders = mw_schema_holders(arena, store->settings, report)};
     struct mw_bytes squeezed;
     /* The squeezer's memory is used again for attachments: the report's frame is copied. */
     if (mw_squeeze(tools->squeezer, REPORT_LEVEL, parcel.json, &squeezed)) {

@@ -56,6 +56,7 @@ struct mw_store {
 struct mw_store_parcel {
     const struct mw_report *report;
     struct mw_bytes json;
+    const char *const *holders; /* mw_schema_holders */
 };
 
 /* With the lock held. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/record.h"
+#include "store/schema.h"
 #include "store/spool.h"
 #include "t/unit/made_up.h"
 #include "t/unit/tap.h"
@@ -438,7 +439,7 @@ static void test_record(void)
     char *json = mw_report_to_json(report, MW_JSON_LINE, &error);
     struct mw_pieces pieces = {0};
     struct mw_arena *arena = mw_arena_new();
-    mw_record_write(arena, report, mw_bytes_of(json), 1 << 19, &pieces);
+    mw_record_write(arena, report, mw_bytes_of(json), 1 << 19, NULL, &pieces);
     unsigned char *all = malloc((size_t)4 << 20);
     size_t size = 0;
     for (size_t i = 0; i < pieces.count; i++) {
@@ -471,6 +472,56 @@ static void test_record(void)
     mw_id_source_free(ids);
 }
 
+/* A zip of 100 KB, what was unpacked from it, and that from within it: the spool has what
+ * Redis is to keep, by the same rule. */
+static void test_bounded(void)
+{
+    struct mw_error error = {0};
+    struct mw_store_settings settings = {
+        .data = true, .data_max = 1 << 20, .message_data_max = 350000};
+    struct mw_id_source *ids = mw_id_source_new();
+    struct mw_report *report = made_up_report(ids, 1);
+    struct mw_arena *arena = mw_arena_new();
+    const char *const paths[] = {"2", "2.1", "2.2", "2.3", "2.3.1"};
+    for (size_t i = 0; i < 5; i++) {
+        made_up_attachment(report, paths[i], (long)i + 5, 100000);
+        report->attachments.items[i].parent = i == 0 ? "" : i < 4 ? "2" : "2.3";
+    }
+    const char *zip = report->attachments.items[0].sha256;
+    const char *const *holders = mw_schema_holders(arena, &settings, report);
+    tap_ok(holders && !holders[0] && !holders[1] && !holders[2],
+           "as much is kept as there is room for");
+    tap_ok(holders && holders[3] && strcmp(holders[3], zip) == 0 && holders[4] &&
+               strcmp(holders[4], zip) == 0,
+           "... and of the rest what holds it, the outermost");
+    char *json = mw_report_to_json(report, MW_JSON_LINE, &error);
+    struct mw_pieces pieces = {0};
+    size_t size = 0;
+    mw_record_write(arena, report, mw_bytes_of(json), settings.data_max, holders, &pieces);
+    for (size_t i = 0; i < pieces.count; i++)
+        size += pieces.items[i].size;
+    tap_ok(size < strlen(json) + 300000 + 1000 && size > 300000, "a record has no other bytes");
+    settings.message_data_max = 1000;
+    holders = mw_schema_holders(arena, &settings, report);
+    tap_ok(holders && !holders[0] && holders[1], "what was attached as it is is always kept");
+    report->attachments.items[4].parent = "";
+    made_up_attachment(report, "3", 6, 100000);
+    report->attachments.items[5].parent = "";
+    holders = mw_schema_holders(arena, &settings, report);
+    tap_ok(holders && !holders[1] && !holders[4], "... also when the same was unpacked before");
+    settings.data_max = 50000;
+    holders = mw_schema_holders(arena, &settings, report);
+    tap_ok(!holders, "of what is larger than data_max nothing is kept, and nothing holds it");
+    settings.message_data_max = 0;
+    settings.data_max = 1 << 20;
+    tap_ok(!mw_schema_holders(arena, &settings, report),
+           "twice the message and 1 MB is the usual bound");
+    free(json);
+    mw_report_free(report);
+    mw_arena_free(arena);
+    mw_id_source_free(ids);
+}
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -487,6 +538,7 @@ int main(void)
     test_lock();
     test_crowd();
     test_record();
+    test_bounded();
     empty_folder();
     rmdir(folder);
     return tap_done();
