@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/ascii.h"
 #include "core/id.h"
 #include "store/query_private.h"
 
@@ -519,15 +520,14 @@ static int check_messages(struct checking *checking, mw_check_progress *progress
 
 /* --- attachments ----------------------------------------------------------------------------- */
 
-static bool has_hash(struct checking *checking, struct mw_bytes bytes, const char *hash)
+static bool has_hash(struct mw_bytes bytes, const char *hash)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    const char *text = "";
+    char text[2 * EVP_MAX_MD_SIZE + 1];
     if (EVP_Digest(bytes.data, bytes.size, digest, &size, EVP_sha256(), NULL) != 1)
         abort();
-    for (unsigned i = 0; i < size; i++)
-        text = mw_arena_printf(checking->arena, "%s%02x", text, digest[i]);
+    mw_hex_write(text, digest, size);
     return strcmp(text, hash) == 0;
 }
 
@@ -541,9 +541,9 @@ static int mend_form(struct checking *checking, const char *hash)
     if (fly(checking, &replies) != 0 || replies[0]->type != REDIS_REPLY_STRING)
         return checking->error->code;
     struct mw_bytes kept = {(const void *)replies[0]->str, replies[0]->len};
-    const char *form = has_hash(checking, kept, hash) ? "plain" : NULL;
+    const char *form = has_hash(kept, hash) ? "plain" : NULL;
     if (!form && mw_unsqueeze(checking->arena, kept, MOST, &plain, NULL) == 0 &&
-        has_hash(checking, plain, hash))
+        has_hash(plain, hash))
         form = "zstd";
     if (!form)
         return 0;

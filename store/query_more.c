@@ -61,7 +61,6 @@ static uint64_t info_number(const char *info, const char *name)
 
 int mw_query_counts(struct mw_query *query, struct mw_query_counts *counts, struct mw_error *error)
 {
-    enum { VERDICTS = MW_UNSCANNED + 1 };
     struct mw_arena *arena = mw_arena_new();
     struct mw_flight *flight = mw_query_begin(query);
     redisReply **replies;
@@ -69,7 +68,7 @@ int mw_query_counts(struct mw_query *query, struct mw_query_counts *counts, stru
     mw_flight_add(flight, "ZCARD", mw_query_key(query, arena, "attachments"), NULL);
     mw_flight_add(flight, "XLEN", mw_query_key(query, arena, "events"), NULL);
     mw_flight_add(flight, "DBSIZE", NULL);
-    for (int i = 0; i < VERDICTS; i++)
+    for (int i = 0; i < MW_VERDICTS; i++)
         mw_flight_add(flight, "ZCARD",
                       mw_index_key(arena, query->settings->prefix, MW_INDEX_VERDICT,
                                    mw_verdict_name((enum mw_verdict)i)),
@@ -83,10 +82,10 @@ int mw_query_counts(struct mw_query *query, struct mw_query_counts *counts, stru
         counts->attachments = (uint64_t)replies[1]->integer;
         counts->events = (uint64_t)replies[2]->integer;
         counts->keys = (uint64_t)replies[3]->integer;
-        for (int i = 0; i < VERDICTS; i++)
+        for (int i = 0; i < MW_VERDICTS; i++)
             counts->verdicts[i] = (uint64_t)replies[4 + i]->integer;
-        const char *memory = mw_reply_text(replies[4 + VERDICTS]);
-        const char *server = mw_reply_text(replies[5 + VERDICTS]);
+        const char *memory = mw_reply_text(replies[4 + MW_VERDICTS]);
+        const char *server = mw_reply_text(replies[5 + MW_VERDICTS]);
         const char *version = strstr(server, "redis_version:");
         counts->memory_used = info_number(memory, "used_memory:");
         counts->memory_max = info_number(memory, "maxmemory:");

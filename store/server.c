@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/ascii.h"
+
 void mw_server_clear(struct mw_server *server)
 {
     *server = (struct mw_server){.offset = -1};
@@ -106,6 +108,5 @@ void mw_server_new_marker(char marker[MW_SERVER_ID])
     unsigned char random[16];
     if (getrandom(random, sizeof random, 0) != sizeof random)
         abort();
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(marker + 2 * i, 3, "%02x", random[i]);
+    mw_hex_write(marker, random, sizeof random);
 }
