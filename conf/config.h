@@ -30,6 +30,7 @@ struct mw_config_workers {
     unsigned keep_most;
     bool reuse_verdicts;
     unsigned reuse_seconds, reuse_entries;
+    unsigned remember_seconds;
 };
 
 /* What is done with a message, and the words of a refusal. */
@@ -40,6 +41,7 @@ struct mw_config_milter {
     unsigned queue_ms, queue_most, grace_ms;
     unsigned mode;                                    /* 0 observe, 1 act */
     unsigned clean, suspicious, malicious, unscanned; /* enum mw_action */
+    unsigned repeated, repeat_most; /* enum mw_action; times a message that fails is put off */
     const char *reject_text, *tempfail_text, *quarantine_text;
     const char *header_prefix;
     bool sender_new_header;

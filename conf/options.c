@@ -85,6 +85,12 @@ const struct mw_option mw_options[] = {
            "with malicious mail"),
     ACTION("milter", "unscanned", milter.unscanned, "tag", MW_ACTION_TAG,
            "with mail in which something could not be scanned"),
+    ACTION(
+        "milter", "repeated", milter.repeated, "tag", MW_ACTION_TAG,
+        "in the place of tempfail, when the same message met failure.worker_crashed, timed_out or "
+        "bad_report more often than repeat_most says"),
+    KIND("milter", "repeat_most", MW_OPTION_COUNT, milter.repeat_most, "3", 0, 1e6,
+         "how often that message is put off"),
     CHECKED("milter", "reject_text", MW_OPTION_TEXT, milter.reject_text,
             "550 5.7.1 refused: ${verdict} (${id})", mw_check_reject_text,
             "the words of a refusal, with its codes; doc/policy.md lists what ${...} there is"),
@@ -147,6 +153,9 @@ const struct mw_option mw_options[] = {
          "folder in which messages that ended a worker are kept for study"),
     KIND("workers", "keep_most", MW_OPTION_COUNT, workers.keep_most, "20", 1, 1e6,
          "of them at most"),
+    KIND("workers", "remember_crashes", MW_OPTION_PERIOD, workers.remember_seconds, "1h", 0, 604800,
+         "how long a message that ended a worker, or took it too long, is not scanned again when "
+         "it comes again; 0 for not at all"),
     BOOL(
         "workers", "reuse_verdicts", workers.reuse_verdicts, "true",
         "do not scan an attachment again that came twice, for as long as rules and databases stay"),

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "milter/check.h"
 #include "milter/gauges.h"
+#include "milter/repeats.h"
 #include "worker/setup.h"
 
 /* The pool's word about its workers. */
@@ -66,6 +67,9 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
     pthread_mutex_init(&daemon->lock, NULL);
     pthread_mutex_init(&daemon->reading, NULL);
     daemon->snapshot = mw_snapshot_new(config, error);
+    daemon->repeats = mw_repeats_new();
+    if (!daemon->repeats)
+        abort();
     daemon->ids = mw_id_source_new();
     if (!daemon->ids)
         mw_fail_errno(error, "the system gives no random numbers");
@@ -106,6 +110,7 @@ void mw_daemon_free(struct mw_daemon *daemon)
     mw_daemon_rest(daemon);
     mw_snapshot_release(daemon->snapshot);
     mw_id_source_free(daemon->ids);
+    mw_repeats_free(daemon->repeats);
     free(daemon);
 }
 
@@ -186,6 +191,7 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     mw_memory_commit(daemon->memory, change);
     apply(daemon, config);
     replace_snapshot(daemon, next);
+    mw_repeats_forget(daemon->repeats);
     log_warnings(daemon);
     return 0;
 }

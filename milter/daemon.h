@@ -22,6 +22,7 @@ struct mw_daemon {
     struct mw_id_source *ids;
     struct mw_metrics *metrics;
     struct mw_memory *memory;
+    struct mw_repeats *repeats;
     struct mw_admission admission;
     struct mw_counters counters;
     atomic_uint users;       /* messages, questions, reloads under way */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "milter/repeats.h"
 #include "parsers/parse.h"
 
 enum { MOST_LOSSES = 3, PAUSE_US = 20000 };
@@ -49,13 +50,63 @@ static struct mw_report *ask_pool(struct mw_daemon *daemon, const struct mw_mess
     }
 }
 
-static struct mw_report *examine_whole(struct mw_daemon *daemon, const struct mw_message *message,
+/* Where a message is put off for what it does to workers, that ends after some times. */
+static void count_repeats(struct mw_message *message, unsigned times)
+{
+    message->repeated = times > mw_snapshot_config(message->snapshot)->milter.repeat_most;
+}
+
+/* Whether the message has ended a worker lately, or took it too long: error is what it was. */
+static bool is_known_to_fail(struct mw_daemon *daemon, struct mw_message *message,
+                             struct mw_error *error)
+{
+    struct mw_error ignored = {0};
+    struct mw_bytes raw;
+    if (!mw_repeats_any(daemon->repeats) ||
+        mw_memfile_map(mw_intake_file(message->intake), &raw, &ignored) != 0)
+        return false;
+    unsigned times = mw_repeats_find(daemon->repeats, raw, error);
+    if (times > 0)
+        count_repeats(message, times);
+    return times > 0;
+}
+
+static void remember(struct mw_daemon *daemon, struct mw_message *message,
+                     const struct mw_error *error)
+{
+    unsigned seconds = mw_snapshot_config(message->snapshot)->workers.remember_seconds;
+    struct mw_error ignored = {0};
+    struct mw_bytes raw;
+    bool its_own = error->code == MW_ERR_INTERNAL || error->code == MW_ERR_TIMEOUT ||
+                   error->code == MW_ERR_FORMAT;
+    if (its_own && mw_memfile_map(mw_intake_file(message->intake), &raw, &ignored) == 0)
+        count_repeats(message, mw_repeats_note(daemon->repeats, raw, error, seconds));
+}
+
+/* A report that time cut short, and nothing bad was found until then. */
+static void remember_time(struct mw_daemon *daemon, struct mw_message *message,
+                          const struct mw_report *report)
+{
+    struct mw_error error = {0};
+    if (report->verdict != MW_UNSCANNED ||
+        !(mw_failures_of_report(report) & mw_failure_bit(MW_TIMED_OUT)))
+        return;
+    mw_fail(&error, MW_ERR_TIMEOUT, "the message took longer than limits.time");
+    remember(daemon, message, &error);
+}
+
+static struct mw_report *examine_whole(struct mw_daemon *daemon, struct mw_message *message,
                                        const struct mw_pool_wait *wait, mw_failures *failures)
 {
     struct mw_error error = {0};
-    struct mw_report *report = ask_pool(daemon, message, wait, &error);
-    if (report)
+    bool known = is_known_to_fail(daemon, message, &error);
+    struct mw_report *report = known ? NULL : ask_pool(daemon, message, wait, &error);
+    if (report) {
+        remember_time(daemon, message, report);
         return report;
+    }
+    if (!known)
+        remember(daemon, message, &error);
     *failures |= mw_failure_bit(mw_failure_of_error(&error));
     mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id, "%s: not scanned: %s", message->id,
                  error.text);

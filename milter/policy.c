@@ -109,6 +109,8 @@ static void raise_for_failures(struct deciding *deciding, struct outcome *outcom
         bool failed = deciding->message.failures & mw_failure_bit(i);
         bool named = outcome->rule && mw_match_names_failure(&outcome->rule->when, i);
         enum mw_action action = mw_failure_action(deciding->policy->config, i);
+        if (action == MW_ACTION_TEMPFAIL && deciding->facts->repeated)
+            action = (enum mw_action)deciding->policy->config->milter.repeated;
         if (!failed || named || mw_action_rank(action) <= mw_action_rank(outcome->action))
             continue;
         outcome->action = action;

@@ -28,6 +28,7 @@ const struct mw_config *mw_policy_config(const struct mw_policy *policy);
 struct mw_policy_facts {
     const struct mw_report *report;
     mw_failures failures; /* beside those that the report tells of itself */
+    bool repeated;        /* the message met them so often that it is not put off once more */
 };
 
 /* A recipient that is not to get the message although others do. */

@@ -38,6 +38,7 @@ struct mw_message {
     struct mw_rcpts to_arguments;
     struct mw_tls tls;
     struct mw_auth auth;
+    bool repeated;              /* met its failure too often to be put off once more */
     bool smtputf8;              /* an argument of MAIL (RFC 6531) */
     struct mw_arrived *arrived; /* header fields that a reply may have to remove */
 };

@@ -58,7 +58,7 @@ static void count(struct mw_daemon *daemon, const struct mw_report *report, mw_f
 static const struct mw_decision *decide(const struct mw_message *message, struct mw_report *report,
                                         mw_failures failures)
 {
-    const struct mw_policy_facts facts = {report, failures};
+    const struct mw_policy_facts facts = {report, failures, message->repeated};
     const struct mw_decision *decision =
         mw_policy_decide(mw_snapshot_policy(message->snapshot), &facts, report->arena);
     report->action = mw_decision_done(decision);

@@ -207,7 +207,8 @@ static void decide(struct input *input, struct mw_config *config, struct mw_repo
     struct mw_policy *policy = mw_policy_new(config, &error);
     if (!policy)
         broken("what was checked can be compiled");
-    struct mw_policy_facts facts = {report, number(input, 2) ? 1U << number(input, 9) : 0};
+    struct mw_policy_facts facts = {report, number(input, 2) ? 1U << number(input, 9) : 0,
+                                    number(input, 2) == 1};
     report->auth.name = number(input, 2) ? needed(input) : NULL;
     const struct mw_decision *decision = mw_policy_decide(policy, &facts, input->arena);
     if (decision->action < MW_ACTION_ACCEPT || decision->action > MW_ACTION_DISCARD)

@@ -103,6 +103,8 @@ static struct mw_report *sample(void)
     return report;
 }
 
+static bool repeated; /* the message met its failure too often */
+
 /* Decides with a policy of this text; the decision lives as long as the report. */
 static const struct mw_decision *decide_for(const char *text, struct mw_report *report,
                                             mw_failures failures, bool authenticated)
@@ -114,7 +116,7 @@ static const struct mw_decision *decide_for(const char *text, struct mw_report *
         printf("Bail out! no policy: %s\n", error.text);
         exit(2);
     }
-    struct mw_policy_facts facts = {report, failures};
+    struct mw_policy_facts facts = {report, failures, repeated};
     report->auth.name = authenticated ? "Ann" : NULL;
     struct mw_decision *copy = mw_arena_alloc(report->arena, sizeof *copy);
     *copy = *mw_policy_decide(policy, &facts, report->arena);
@@ -438,6 +440,16 @@ static void test_failure(size_t i)
     decision = fail("policy: ( { action = \"reject\"; } );", failures[i].failure, &report);
     tap_ok(decision->action == MW_ACTION_REJECT, "%s does not make a refusal milder", name);
     mw_report_free(report);
+    repeated = true;
+    snprintf(rest, sizeof rest, "failure: { %s = \"tempfail\"; };", name);
+    decision = fail(rest, failures[i].failure, &report);
+    tap_ok(decision->action == MW_ACTION_TAG, "met too often, %s puts no message off", name);
+    mw_report_free(report);
+    snprintf(rest, sizeof rest, "failure: { %s = \"reject\"; };", name);
+    decision = fail(rest, failures[i].failure, &report);
+    tap_ok(decision->action == MW_ACTION_REJECT, "... and what else is configured for it stays");
+    mw_report_free(report);
+    repeated = false;
 }
 
 static void test_failures(void)
