@@ -8,7 +8,7 @@
 
 #include "core/utf8.h"
 
-enum { CHUNK = 1 << 16, NAME_LIMIT = 1024 };
+enum { CHUNK = 1 << 16, MOST_AT_ONCE = 1 << 20, NAME_LIMIT = 1024 };
 
 /* How archives begin. */
 static const struct {
@@ -123,10 +123,45 @@ static void note_damage(struct unpacking *unpacking)
                       "cannot be unpacked to its end: %s", text ? text : "no reason given");
 }
 
-/* Whether got more bytes of the archive may be kept or passed over. */
+/* Whether more of the archive may be read: there is time, and not too much was in vain. */
 static bool may_go_on(struct unpacking *unpacking)
 {
-    return !mw_parse_expired(unpacking->parse) && !mw_parse_is_spent(unpacking->parse);
+    struct mw_parse *parse = unpacking->parse;
+    if (mw_parse_expired(parse))
+        return false;
+    if (!mw_parse_is_spent(parse))
+        return true;
+    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_UNPACKED_SIZE,
+                      unpacking->part->path,
+                      "too much was unpacked in vain: the rest was not opened");
+    return false;
+}
+
+/* Whether libarchive passes over a file without unpacking it. */
+static bool skips_cheaply(struct unpacking *unpacking)
+{
+    int format = archive_format(unpacking->archive) & ARCHIVE_FORMAT_BASE_MASK;
+    return format == ARCHIVE_FORMAT_ZIP ||
+           (archive_filter_count(unpacking->archive) <= 1 &&
+            (format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_ISO9660 ||
+             format == ARCHIVE_FORMAT_AR));
+}
+
+/* Passes over the rest of a file; false when no more may be read. libarchive would unpack a
+ * thousandfold of what it reads without asking anybody. */
+static bool pass_over(struct unpacking *unpacking)
+{
+    const void *bytes;
+    size_t size;
+    la_int64_t offset;
+    if (skips_cheaply(unpacking))
+        return may_go_on(unpacking);
+    while (may_go_on(unpacking)) {
+        if (archive_read_data_block(unpacking->archive, &bytes, &size, &offset) != ARCHIVE_OK)
+            return true;
+        unpacking->parse->refused += size;
+    }
+    return false;
 }
 
 /* Room for what the entry says it has, which is only a hint. */
@@ -150,7 +185,8 @@ static bool read_entry(struct unpacking *unpacking, struct archive_entry *entry,
             bytes = mw_arena_resize(arena, bytes, room, room * 2);
             room *= 2;
         }
-        la_ssize_t got = archive_read_data(unpacking->archive, bytes + size, room - size);
+        la_ssize_t got = archive_read_data(unpacking->archive, bytes + size,
+                                           room - size < MOST_AT_ONCE ? room - size : MOST_AT_ONCE);
         if (got < 0)
             note_damage(unpacking);
         good = got == 0 || (got < 0 && size > 0);
@@ -185,7 +221,7 @@ static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, c
     }
     struct mw_bytes data;
     if (!read_entry(unpacking, entry, &data))
-        return may_go_on(unpacking);
+        return pass_over(unpacking);
     struct mw_part *file = mw_parse_part(unpacking->parse, unpacking->part, MW_PART_LEAF);
     if (!file)
         return false;
@@ -220,9 +256,8 @@ static void read_all(struct unpacking *unpacking)
                       archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW;
         if (unpacking->document && name && !is_worth_telling(name))
             wanted = false;
-        if (wanted && !add_file(unpacking, entry, name))
-            return;
-        if (!may_go_on(unpacking))
+        if (!(wanted ? add_file(unpacking, entry, name) : pass_over(unpacking)) ||
+            !may_go_on(unpacking))
             return;
     }
 }

@@ -92,7 +92,7 @@ void mw_inline_files(struct mw_parse *parse, struct mw_part *text)
     bool possible = mw_bytes_find(text->data, 0, mw_bytes_of("begin ")) < text->data.size;
     struct block block;
     for (size_t at = 0; possible && find_block(text->data, &at, &block);) {
-        if (parse->parts > parse->limits->parts)
+        if (parse->parts > parse->limits->parts || mw_parse_expired(parse))
             return;
         struct mw_part *file = mw_parse_part(parse, text, MW_PART_LEAF);
         if (!file)

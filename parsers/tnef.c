@@ -137,7 +137,8 @@ void mw_tnef_unpack(struct mw_parse *parse, struct mw_part *part)
         mw_report_problem(parse->report, parse->limits, MW_PROBLEM_TNEF_DAMAGED, part->path,
                           "winmail.dat could not be read to its end (libytnef code %d)", result);
     add_bodies(parse, part, &tnef);
-    for (Attachment *file = tnef.starting_attach.next; file; file = file->next)
+    for (Attachment *file = tnef.starting_attach.next; file && !mw_parse_expired(parse);
+         file = file->next)
         add_file(parse, part, file);
     TNEFFree(&tnef);
 }

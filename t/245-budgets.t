@@ -78,6 +78,34 @@ my $with_clamav = scan_with($clamav, message(['a', 'x'])) ? $clamav : q{};
     is($unpacked, 2, '... also when they lie in files of their own');
 }
 
+# A compressed tar of files: name, character, size. Nothing in it can be passed over unread.
+sub tarred {
+    my (@files) = @_;
+    my $out = q{};
+    my $gz = IO::Compress::Gzip->new(\$out);
+    for (@files) {
+        my ($name, $char, $size) = @{$_};
+        my $head = pack 'a100 a8 a8 a8 a12 a12 a8 a1 a100 a6 a2 x247', $name, '0000644', '0000000', '0000000',
+            sprintf('%011o', $size), '00000000000', ' ' x 8, '0', q{}, "ustar\0", '00';
+        substr $head, 148, 8, sprintf "%06o\0 ", unpack '%32C*', $head;
+        $gz->print($head);
+        $gz->print($char x (1 << 20)) for 1 .. $size >> 20;
+    }
+    $gz->print("\0" x 1024);
+    $gz->close;
+    return $out;
+}
+for my $case (
+    ['a file that is too large', ['large.bin', 'x', 100 << 20], ['b.exe', 'y', 1 << 20]],
+    ['a document\'s picture, which nobody wants', ['_rels/x.xml', 'x', 0], ['a.png', 'x', 100 << 20], ['b.exe', 'y', 1 << 20]],
+) {
+    my ($promise, @files) = @{$case};
+    my ($report) = scan(message(['a.tgz', tarred(@files)]));
+    ok((grep { $_->{name} eq 'limit.unpacked_size' && $_->{detail} =~ /in vain/ } @{ $report->{errors} }),
+        "$promise is not unpacked to its end only to be passed over");
+    isnt($report->{verdict}, 'clean', '... and the message is not clean');
+}
+
 # --- bytes that decoders make ------------------------------------------------------------------
 {
     my $mail = "${from}Content-Type: application/octet-stream\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n" . "_\n" x 50_000;

@@ -148,7 +148,7 @@ $_->quit for @hogs;
 sub send_slow {
     my ($queue_id) = @_;
     $link->envelope;
-    $link->content("$header\r\nslowly please\r\n");
+    $link->content("$header\r\nslowly please, $queue_id\r\n");    # one of its own, or it is known to take too long
     $link->macros('E', i => $queue_id);
     $link->command('E');
     sleep 0.3;
