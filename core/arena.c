@@ -149,7 +149,7 @@ void *mw_arena_resize(struct mw_arena *arena, void *memory, size_t old_size, siz
     if (had > ALONE && wanted > ALONE)
         return grow_large(arena, memory, had, wanted);
     struct block *block = arena->blocks;
-    bool last = block && block->used >= had && had <= ALONE &&
+    bool last = block && block->used >= had && wanted <= ALONE &&
                 (unsigned char *)memory == block->data + block->used - had;
     if (last && wanted <= block->size - block->used + had) {
         block->used += wanted - had;

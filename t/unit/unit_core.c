@@ -441,8 +441,27 @@ static void test_log(void)
            "levels have names, and only those");
 }
 
+/* A list that grows where it is, from a block that it shares into one of its own. */
+static void test_list_growth(void)
+{
+    size_t wrong = 0;
+    for (int before = 500; before < 600; before++) {
+        struct mw_arena *arena = mw_arena_new();
+        for (int i = 0; i < before; i++)
+            mw_arena_alloc(arena, 3000);
+        MW_LIST(size_t) list = {0};
+        for (size_t i = 0; i < 50000; i++)
+            *(size_t *)mw_list_add(arena, &list, sizeof i) = i;
+        for (size_t i = 0; i < list.count; i++)
+            wrong += list.items[i] != i;
+        mw_arena_free(arena);
+    }
+    tap_ok(wrong == 0, "a list keeps its items as it grows out of a block that it shares");
+}
+
 int main(void)
 {
+    test_list_growth();
     test_ids();
     test_utf8();
     test_memfiles();
