@@ -65,7 +65,7 @@ static bool has_extension(const char *name)
 {
     const char *dot = strrchr(name, '.');
     size_t length = dot ? strlen(dot + 1) : 0;
-    return dot > name && length >= 2 && length <= 5 &&
+    return dot && dot > name && length >= 2 && length <= 5 &&
            strspn(dot + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") ==
                length;
 }
@@ -122,7 +122,8 @@ static bool differ(const struct mw_texts *names, size_t given)
     for (size_t i = 1; i < given; i++) {
         struct mw_bytes one = extension_of(names->items[0]), other = extension_of(names->items[i]);
         if (one.size != other.size ||
-            strncasecmp((const char *)one.data, (const char *)other.data, one.size) != 0)
+            (one.size > 0 &&
+             strncasecmp((const char *)one.data, (const char *)other.data, one.size) != 0))
             return true;
     }
     return false;

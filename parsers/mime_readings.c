@@ -183,6 +183,25 @@ static struct mw_bytes as_it_came(const struct mw_mime_entity *entity, size_t st
 
 /* --- what is new ------------------------------------------------------------------------- */
 
+/* A sum of a part's bytes that their sender cannot foresee: parts that differ only at their
+ * ends must not cost more to tell apart than others. 0 stands for none yet. */
+static uint64_t sum_of(const struct mw_parse *parse, struct mw_part *part)
+{
+    if (part->sum != 0)
+        return part->sum;
+    uint64_t sum = parse->secret, word;
+    size_t at = 0;
+    for (; at + sizeof word <= part->data.size; at += sizeof word) {
+        memcpy(&word, part->data.data + at, sizeof word);
+        sum = (sum ^ word) * 0x9E3779B97F4A7C15U;
+        sum ^= sum >> 29;
+    }
+    for (; at < part->data.size; at++)
+        sum = (sum ^ part->data.data[at]) * 0x9E3779B97F4A7C15U;
+    part->sum = sum != 0 ? sum : 1;
+    return part->sum;
+}
+
 static bool same_bytes(struct mw_bytes one, struct mw_bytes other)
 {
     return one.size == other.size && (one.size == 0 || memcmp(one.data, other.data, one.size) == 0);
@@ -194,9 +213,10 @@ static bool same_text(const char *one, const char *other)
 }
 
 /* Whether scanners would see the same of both. */
-static bool same_part(const struct mw_part *one, const struct mw_part *other)
+static bool same_part(const struct mw_parse *parse, struct mw_part *one, struct mw_part *other)
 {
-    if (other->kind == MW_PART_MULTIPART || !same_bytes(one->data, other->data) ||
+    if (other->kind == MW_PART_MULTIPART || one->data.size != other->data.size ||
+        sum_of(parse, one) != sum_of(parse, other) || !same_bytes(one->data, other->data) ||
         mw_part_is_text(one) != mw_part_is_text(other))
         return false;
     return !mw_part_is_text(one) || (same_text(one->content_type, other->content_type) &&
@@ -211,18 +231,18 @@ static bool is_below(const struct mw_part *part, const struct mw_part *top)
 }
 
 /* The part outside of the tree at top that is the same; it gets the names, too. */
-static bool is_known(struct mw_arena *arena, const struct mw_part *part, const struct mw_part *top)
+static bool is_known(const struct mw_parse *parse, struct mw_part *part, const struct mw_part *top)
 {
     struct mw_part *root = part->parent;
     while (root->parent)
         root = root->parent;
     for (struct mw_part *other = root; other; other = mw_part_next(other, root)) {
-        if (!same_part(part, other) || is_below(other, top))
+        if (!same_part(parse, part, other) || is_below(other, top))
             continue;
         if (part->filename && !other->filename)
             continue;
         for (size_t i = 0; i < part->names.count; i++)
-            mw_mime_add_once(arena, &other->names, part->names.items[i]);
+            mw_mime_add_once(parse->report->arena, &other->names, part->names.items[i]);
         return true;
     }
     return false;
@@ -230,14 +250,14 @@ static bool is_known(struct mw_arena *arena, const struct mw_part *part, const s
 
 /* Drops from the tree at top, a child of another part, what is known; true when nothing is
  * left. */
-static bool prune(struct mw_arena *arena, struct mw_part *top)
+static bool prune(const struct mw_parse *parse, struct mw_part *top)
 {
     bool left = false;
     for (struct mw_part *part = top, *next; part; part = next) {
         next = mw_part_next(part, top);
         if (part->kind == MW_PART_MULTIPART)
             continue;
-        if (part->data.size > 0 && !is_known(arena, part, top)) {
+        if (part->data.size > 0 && !is_known(parse, part, top)) {
             left = true;
             continue;
         }
@@ -264,7 +284,7 @@ static bool keep_new(struct mw_mime_entity *entity, struct mw_part *host, struct
     while (part) {
         struct mw_part *next = part->next;
         part->reading = mw_reading_name(reading);
-        if (!prune(entity->parse->report->arena, part))
+        if (!prune(entity->parse, part))
             found = true;
         part = next;
     }
@@ -273,14 +293,13 @@ static bool keep_new(struct mw_mime_entity *entity, struct mw_part *host, struct
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-/* Opens bytes that begin with a header as another reading under host; whether that gave
- * something new. */
+/* Opens bytes that begin with a header as another reading, which was counted, under host;
+ * whether that gave something new. */
 static bool open_bytes(struct mw_mime_entity *entity, struct mw_part *host, struct mw_bytes bytes,
                        enum mw_reading reading)
 {
     struct mw_part *last = host->last_child;
-    if (bytes.size == 0 || mw_parse_expired(entity->parse) ||
-        !mw_parse_reading(entity->parse, host->path))
+    if (bytes.size == 0 || mw_parse_expired(entity->parse))
         return false;
     mw_mime_walk_bytes(entity, host, bytes);
     return keep_new(entity, host, last, reading);
@@ -302,7 +321,8 @@ static void open_types(struct mw_mime_entity *entity, struct mw_part *part,
     struct mw_bytes bytes = as_it_came(entity, block->start, end);
     bool found = false;
     for (size_t i = 0; i < block->types && i < TYPES; i++)
-        found |= open_bytes(entity, part, mw_mime_one_type(entity->parse->report->arena, bytes, i),
+        found |= mw_parse_reading(entity->parse, part->path) &&
+                 open_bytes(entity, part, mw_mime_one_type(entity->parse->report->arena, bytes, i),
                             MW_READING_TYPE);
     if (block->types > TYPES)
         mw_report_problem(entity->parse->report, entity->parse->limits, MW_PROBLEM_LIMIT_READINGS,
@@ -474,6 +494,11 @@ static void open_inner(struct leaf *leaf)
                       MW_READING_BOUNDARY);
         if ((word.size == 0 && !block->content) || block->line < behind)
             continue;
+        if (!mw_parse_reading(entity->parse, facts->part->path)) {
+            mw_mime_know_blocks(
+                entity, mw_bytes_slice(entity->source, facts->start, facts->end - facts->start));
+            return;
+        }
         bool told = word.size > 0 || headers_name(entity, facts, mark);
         enum mw_reading reading = told ? MW_READING_BOUNDARY : MW_READING_OTHER;
         behind = block_end(entity, block, word.size > 0 ? word : mark, facts->end);
@@ -493,7 +518,8 @@ static void open_late_header(struct leaf *leaf)
         at++;
     struct mw_bytes rest = as_it_came(leaf->entity, at, facts->end);
     if (rest.size == 0 || (rest.data[0] | 0x20) != 'c' ||
-        !mw_bytes_has_prefix_nocase(rest, "content-") || facts->part->kind == MW_PART_MESSAGE)
+        !mw_bytes_has_prefix_nocase(rest, "content-") || facts->part->kind == MW_PART_MESSAGE ||
+        !mw_parse_reading(leaf->entity->parse, facts->part->path))
         return;
     bool own = facts->block != NULL;
     if (open_bytes(leaf->entity, facts->part, rest, own ? MW_READING_OTHER : MW_READING_HEADER) &&
@@ -755,13 +781,15 @@ void mw_mime_other_readings(struct mw_mime_entity *entity, struct mw_part *top)
         struct mw_mime_block *block = &blocks->items[i];
         if (block->known || !block->content || block->line == SIZE_MAX || block->line < behind)
             continue;
+        if (!mw_parse_reading(parse, top->path))
+            break;
         behind = block_end(entity, block, mark_of(entity, block), entity->source.size);
         struct mw_bytes bytes = as_it_came(entity, block->start, behind);
         if (open_bytes(entity, top, bytes, MW_READING_BOUNDARY))
             mw_parse_ambiguous(parse, top->path, MW_READING_BOUNDARY,
                                "a part stands outside of all parts that its boundaries make");
     }
-    if (!entity->lines.bare_cr)
+    if (!entity->lines.bare_cr || !mw_parse_reading(parse, top->path))
         return;
     struct mw_bytes bytes =
         with_line_ends(parse->report->arena, as_it_came(entity, 0, entity->source.size));

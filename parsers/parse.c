@@ -19,6 +19,7 @@ void mw_parse_start(struct mw_parse *parse, struct mw_report *report,
     *parse = (struct mw_parse){.report = report,
                                .limits = limits,
                                .message = message,
+                               .secret = (uint64_t)mw_clock_us() ^ (uint64_t)(uintptr_t)report,
                                .ambiguous = MW_SEVERITY_SUSPICIOUS};
     if (limits->time_ms > 0)
         parse->deadline_us = mw_clock_us() + (int64_t)(limits->time_ms - spare_ms(limits)) * 1000;
@@ -116,10 +117,12 @@ bool mw_parse_reading(struct mw_parse *parse, const char *place)
         parse->readings++;
         return true;
     }
-    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_READINGS, place,
-                      "there are more than %zu other ways to read the message: the rest was not "
-                      "opened",
-                      parse->limits->readings);
+    if (parse->readings++ == parse->limits->readings)
+        mw_report_problem(
+            parse->report, parse->limits, MW_PROBLEM_LIMIT_READINGS, place,
+            "there are more than %zu other ways to read the message: the rest was not "
+            "opened",
+            parse->limits->readings);
     return false;
 }
 

@@ -22,6 +22,7 @@ struct mw_parse {
     int64_t deadline_us;        /* on the monotonic clock; 0 for none */
     bool expired;               /* the deadline passed and was reported */
     bool bounded;               /* a part was not made because of a bound */
+    uint64_t secret;            /* that no sender knows, for sums */
     size_t readings;            /* beside the first, made so far */
     enum mw_severity ambiguous; /* how bad it is that a message can be read in several ways */
 };

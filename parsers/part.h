@@ -9,6 +9,7 @@
 #define MW_PARSERS_PART_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/arena.h"
 #include "core/bytes.h"
@@ -35,6 +36,7 @@ struct mw_part {
     const char *reading;  /* which other reading of the message it comes from; NULL: the first */
     struct mw_headers headers;
     struct mw_bytes data; /* decoded bytes of a message or leaf */
+    uint64_t sum;         /* of data, for telling parts apart; 0: not made yet */
     unsigned depth;       /* 0 at the top */
     unsigned children;    /* how many it has */
     bool unpacked;        /* came out of another part, not out of MIME */
