@@ -20,10 +20,10 @@ struct mw_command {
     int (*run)(const struct mw_command *command, int argc, char **argv); /* an enum mw_exit */
 };
 
-extern const struct mw_command mw_command_attachment, mw_command_bloom, mw_command_config,
-    mw_command_export, mw_command_hunt, mw_command_reload, mw_command_rescan, mw_command_scan,
-    mw_command_search, mw_command_seen, mw_command_show, mw_command_spool, mw_command_stats,
-    mw_command_status, mw_command_store, mw_command_tail;
+extern const struct mw_command mw_command_attachment, mw_command_backup, mw_command_bloom,
+    mw_command_config, mw_command_restore, mw_command_export, mw_command_hunt, mw_command_reload,
+    mw_command_rescan, mw_command_scan, mw_command_search, mw_command_seen, mw_command_show,
+    mw_command_spool, mw_command_stats, mw_command_status, mw_command_store, mw_command_tail;
 
 /* Prints "mailwitness NAME: ..." on one line to stderr, safe to show whatever is in it;
  * returns MW_EXIT_ERROR. */

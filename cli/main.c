@@ -24,10 +24,11 @@ static const char built_with_clamav[] = "";
 #endif
 
 static const struct mw_command *const commands[] = {
-    &mw_command_scan,       &mw_command_seen,   &mw_command_search, &mw_command_show,
-    &mw_command_attachment, &mw_command_export, &mw_command_tail,   &mw_command_hunt,
-    &mw_command_rescan,     &mw_command_bloom,  &mw_command_config, &mw_command_status,
-    &mw_command_stats,      &mw_command_reload, &mw_command_store,  &mw_command_spool,
+    &mw_command_scan,       &mw_command_seen,    &mw_command_search, &mw_command_show,
+    &mw_command_attachment, &mw_command_export,  &mw_command_tail,   &mw_command_hunt,
+    &mw_command_rescan,     &mw_command_bloom,   &mw_command_config, &mw_command_status,
+    &mw_command_stats,      &mw_command_reload,  &mw_command_store,  &mw_command_spool,
+    &mw_command_backup,     &mw_command_restore,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -366,3 +366,8 @@ int64_t mw_redis_clock_ms(const struct mw_redis *redis)
 {
     return redis->clock_ms;
 }
+
+struct mw_transport *mw_redis_transport(struct mw_redis *redis)
+{
+    return redis->transport;
+}

@@ -68,6 +68,10 @@ redisReply *mw_redis_ask(struct mw_redis *redis, int64_t deadline, enum mw_redis
  * reconnection means that the server may have forgotten what it was told last. */
 const char *mw_redis_run_id(const struct mw_redis *redis);
 
+/* What carries the bytes, for what is no command and reply; the connection is to be closed
+ * afterwards. */
+struct mw_transport *mw_redis_transport(struct mw_redis *redis);
+
 /* The server's clock when we connected, milliseconds since 1970; 0 when it did not tell. */
 int64_t mw_redis_clock_ms(const struct mw_redis *redis);
 
