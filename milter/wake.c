@@ -96,3 +96,16 @@ int mw_wake_thread(void *(*run)(void *), void *argument, struct mw_error *error)
     pthread_detach(thread);
     return 0;
 }
+
+/*
+ * In place of the C library's, for libmilter: its thread takes SIGHUP, SIGINT and SIGTERM, which
+ * end the daemon then, whenever the main thread has them blocked for a moment. It waits for
+ * ever instead; such a signal waits for the main thread.
+ */
+int sigwait(const sigset_t *set, int *number)
+{
+    (void)set;
+    (void)number;
+    for (;;)
+        pause();
+}
