@@ -38,10 +38,41 @@ static struct mw_bytes to_utf8(struct mw_arena *arena, struct mw_bytes value, si
     return mw_bytes_of(text.text);
 }
 
+/* Raw 8-bit bytes within encoded words, which are of the word's charset and not of what is
+ * around it, written as the "Q" encoding has them. */
+static struct mw_bytes quote_in_words(struct mw_arena *arena, struct mw_bytes value)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (mw_bytes_is_ascii(value) || mw_bytes_find(value, 0, mw_bytes_of("=?")) == value.size)
+        return value;
+    unsigned char *out = mw_arena_alloc_raw(arena, value.size * 3 + 1);
+    size_t size = 0;
+    int marks = 0; /* question marks of the word so far; 0: not in one */
+    bool quoted = false;
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned char c = value.data[i], next = i + 1 < value.size ? value.data[i + 1] : '\0';
+        if (c == '=' && next == '?' && marks != 3)
+            marks = 0;
+        if (c == '?' && (marks > 0 || (i > 0 && value.data[i - 1] == '=')))
+            marks = marks == 3 ? 0 : marks + 1;
+        if (marks == 2 && c == '?')
+            quoted = (next | 0x20) == 'q';
+        if (marks == 3 && quoted && c >= 0x80) {
+            out[size++] = '=';
+            out[size++] = (unsigned char)digits[c >> 4];
+            out[size++] = (unsigned char)digits[c & 15];
+        } else {
+            out[size++] = c;
+        }
+    }
+    return (struct mw_bytes){out, size};
+}
+
 const char *mw_mime_unfold_text(struct mw_arena *arena, const char *raw, size_t *replaced)
 {
     size_t bad = 0;
-    struct mw_bytes value = to_utf8(arena, unfold(arena, raw), replaced ? replaced : &bad);
+    struct mw_bytes value =
+        to_utf8(arena, quote_in_words(arena, unfold(arena, raw)), replaced ? replaced : &bad);
     return mw_arena_dup_bytes(arena, value.data, value.size);
 }
 

@@ -95,13 +95,6 @@ static bool is_unicode_name(const char *charset)
     return strcasecmp(charset, "utf-8") == 0 || *charset == '\0';
 }
 
-/* Room for any input: no charset in use makes more than 4 bytes of one, but
- * stateful ones and U+FFFD for each bad byte stay below that too. */
-static size_t output_room(size_t size)
-{
-    return size * 4 + 16;
-}
-
 /*
  * Converts all of bytes; bad sequences become U+FFFD, one a byte. Returns the
  * text, or NULL when the charset is unknown to iconv.
@@ -112,8 +105,8 @@ static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *
     iconv_t converter = iconv_open("UTF-8", charset);
     if (converter == (iconv_t)-1)
         return NULL;
-    size_t room = output_room(bytes.size);
-    char *out = mw_arena_alloc_raw(arena, room);
+    size_t size = bytes.size + bytes.size / 2 + 64, room = size;
+    char *out = mw_arena_alloc_raw(arena, size);
     char *to = out;
     /* iconv reads its input only; its prototype predates const. */
     union {
@@ -122,9 +115,18 @@ static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *
     } from = {.data = bytes.data};
     size_t left = bytes.size;
     *replaced = 0;
-    while (left > 0 && iconv(converter, &from.text, &left, &to, &room) == (size_t)-1) {
-        if (errno == E2BIG || left == 0 || room < 4)
+    while (left > 0) {
+        bool done = iconv(converter, &from.text, &left, &to, &room) != (size_t)-1;
+        if (done || left == 0)
             break;
+        /* A replacement, and what a state that ends writes, fit always. */
+        if (errno == E2BIG || room < 32) {
+            out = mw_arena_resize(arena, out, size, size * 2);
+            to = out + size - room;
+            room += size;
+            size *= 2;
+            continue;
+        }
         memcpy(to, "\xEF\xBF\xBD", 3);
         to += 3;
         room -= 3;
@@ -138,6 +140,87 @@ static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *
     size_t cleaned = 0;
     char *text = mw_utf8_clean(arena, result, &cleaned);
     *replaced += cleaned;
+    return text;
+}
+
+/*
+ * ISO-2022-JP with what its standard has not: half-width katakana, and the rows of NEC and
+ * IBM that mail is full of and that converters refuse. In EUC each is the same two digits
+ * with the highest bits set, and that charset has those rows.
+ */
+static struct mw_bytes japanese_to_euc(struct mw_arena *arena, struct mw_bytes bytes)
+{
+    unsigned char *out = mw_arena_alloc_raw(arena, bytes.size * 2 + 1);
+    size_t size = 0;
+    enum { ASCII, DOUBLE, KATAKANA } state = ASCII;
+    for (size_t i = 0; i < bytes.size; i++) {
+        unsigned char c = bytes.data[i];
+        const unsigned char *next = bytes.data + i + 1;
+        if (c == 0x1b && i + 2 < bytes.size && (next[0] == '$' || next[0] == '(')) {
+            state = next[0] == '$' ? DOUBLE : next[1] == 'I' ? KATAKANA : ASCII;
+            i += 2;
+        } else if (c < 0x21 || c > 0x7e || state == ASCII) {
+            state = c == '\n' ? ASCII : state;
+            out[size++] = c;
+        } else if (state == KATAKANA) {
+            out[size++] = 0x8e;
+            out[size++] = c | 0x80;
+        } else {
+            out[size++] = c | 0x80;
+        }
+    }
+    return (struct mw_bytes){out, size};
+}
+
+/* HZ (RFC 1843), which iconv(3) has not: GB 2312 in seven bits between ~{ and ~}. */
+static struct mw_bytes hz_to_gb(struct mw_arena *arena, struct mw_bytes bytes)
+{
+    unsigned char *out = mw_arena_alloc_raw(arena, bytes.size + 1);
+    size_t size = 0;
+    bool chinese = false;
+    for (size_t i = 0; i < bytes.size; i++) {
+        unsigned char c = bytes.data[i], next = i + 1 < bytes.size ? bytes.data[i + 1] : '\0';
+        if (c == '~' && next && strchr(chinese ? "}" : "{~\n", next)) {
+            if (next == '~')
+                out[size++] = '~';
+            chinese = next == '{';
+            i++;
+        } else if (c == '~' && next == '\r') {
+            i += 2; /* a line that goes on */
+        } else {
+            chinese = chinese && c != '\n';
+            out[size++] = chinese && c > 0x20 && c < 0x7f ? c | 0x80 : c;
+        }
+    }
+    return (struct mw_bytes){out, size};
+}
+
+/* UTF-16 without a mark: whichever order has the zeros of ASCII where they belong. */
+static const char *utf16_order(struct mw_bytes bytes)
+{
+    size_t zeros[2] = {0, 0};
+    for (size_t i = 0; i < bytes.size && i < 4096; i++)
+        zeros[i % 2] += bytes.data[i] == 0;
+    return zeros[0] > zeros[1] ? "utf-16be" : "utf-16le";
+}
+
+/* What of a charset iconv(3) reads otherwise than mail is written. */
+static char *convert_traps(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
+                           size_t *replaced)
+{
+    if (strcasecmp(charset, "hz-gb-2312") == 0 || strcasecmp(charset, "hz") == 0)
+        return convert(arena, hz_to_gb(arena, bytes), "gb18030", replaced);
+    if (strcasecmp(charset, "utf-16") == 0)
+        return convert(arena, bytes, utf16_order(bytes), replaced);
+    char *text = convert(arena, bytes, charset, replaced);
+    if (text && *replaced > 0 && strncasecmp(charset, "iso-2022-jp", 11) == 0) {
+        size_t others = 0;
+        char *other = convert(arena, japanese_to_euc(arena, bytes), "eucjp-ms", &others);
+        if (other && others < *replaced) {
+            *replaced = others;
+            return other;
+        }
+    }
     return text;
 }
 
@@ -231,7 +314,7 @@ void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *c
             guess(arena, bytes, text);
         return;
     }
-    text->text = convert(arena, bytes, meant, &text->replaced);
+    text->text = convert_traps(arena, bytes, meant, &text->replaced);
     text->charset = lower(arena, marked ? marked : charset);
     if (text->text && text->replaced == 0)
         return;

@@ -92,7 +92,7 @@ sub tree {
         . pick(q{}, "preamble$end") . "$parts--$boundary--$end";
 }
 
-my $failures = 0;
+my ($failures, $ambiguous) = (0, 0);
 for my $i (1 .. $trees) {
     @files = ();
     my $end = pick("\n", "\r\n");
@@ -101,6 +101,10 @@ for my $i (1 .. $trees) {
     print {$out} $message;
     close $out or die $!;
     my $report = eval { decode_json(scalar qx($mailwitness scan --jsonl $dir/m.eml)) };
+    for my $finding (grep { $_->{scanner} eq 'mime' } @{ $report->{findings} || [] }) {
+        diag("tree $i of seed $seed: $finding->{message} at part " . ($finding->{path} // 'top'));
+        $ambiguous++;
+    }
     my @got = map { [$_->{filename}, $_->{sha256}] } @{ $report->{attachments} || [] };
     # An attached message ends where the line end before the boundary begins.
     my @wanted = map { [$_->[0], sha256_hex($_->[1])] } @files;
@@ -112,4 +116,5 @@ for my $i (1 .. $trees) {
     }
 }
 is($failures, 0, "of $trees random messages every attachment comes back with its bytes and name");
+is($ambiguous, 0, '... and none is told to be ambiguous');
 done_testing();

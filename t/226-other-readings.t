@@ -119,6 +119,28 @@ for my $what (sort keys %harmless) {
     is($clean->{verdict}, 'clean', '... so that its length hides nothing');
 }
 
+# --- texts --------------------------------------------------------------------------------------------------
+binmode Test::More->builder->$_, ':utf8' for qw(output failure_output);
+sub text { my ($charset, $bytes) = @_; return examine("${from}Content-Type: text/plain; charset=$charset\nContent-Transfer-Encoding: base64\n\n" . encode_base64($bytes)) }
+for my $case (
+    ['the rows of NEC in ISO-2022-JP', 'iso-2022-jp', "\e\$B-!4A\e(B yen\n", "\x{2460}\x{6f22} yen\n"],
+    ['half-width katakana in ISO-2022-JP', 'iso-2022-jp', "\e(I1\e(B\n", "\x{ff71}\n"],
+    ['HZ', 'hz-gb-2312', "a ~~ ~{VPND~} b\n", "a ~ \x{4e2d}\x{6587} b\n"],
+    ['UTF-7', 'utf-7', "+AGgAdAB0AHA-://x.example\n", "http://x.example\n"],
+    ['UTF-16 without a mark', 'utf-16', "\0a\0b\0c\0\n", "abc\n"],
+    ) {
+    my ($what, $charset, $bytes, $wanted) = @{$case};
+    is(text($charset, $bytes)->{body}, $wanted, "$what is read as it was meant");
+}
+is(examine("Subject: =?iso-8859-1?Q?Fr\xf6sche?= f\xfcr\n\nx\n")->{subject}, "Fr\x{f6}sche f\x{fc}r",
+    'raw bytes in an encoded word are of its charset');
+for my $case (['zero_width', "pay\xe2\x80\x8bpal\n", 1], ['direction', "gpj\xe2\x80\xaeexe\n", 1], ['zero_width', "a \xe2\x80\x8c b\n", 0]) {
+    my ($name, $bytes, $wanted) = @{$case};
+    my $report = text('utf-8', $bytes);
+    is(scalar(grep { $_->{name} eq "text.$name" } @{ $report->{findings} }), $wanted, "characters that do not show are noted where they hide something ($name $wanted)");
+    is($report->{verdict}, 'clean', '... and change no verdict');
+}
+
 # --- bounds ---------------------------------------------------------------------------------------------------
 {
     my $many = "${from}Content-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b--\n" . join q{}, map { "--b x\n$octets\n\npart $_\n" } 1 .. 20;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ascii.h"
 #include "core/clock.h"
 #include "core/name.h"
 #include "core/utf8.h"
@@ -288,10 +289,60 @@ static struct mw_bytes decode_text(struct examination *work, const struct mw_par
                                    struct mw_text_part *entry)
 {
     struct mw_text text;
-    mw_text_decode(work->report->arena, part->data, part->charset, &text);
+    struct mw_bytes data = part->data;
+    if (data.size > work->witness->limits.text_length &&
+        !mw_parse_take(&work->parse, part->path, data.size))
+        data.size = mw_utf8_cut(data, work->witness->limits.text_length);
+    mw_text_decode(work->report->arena, data, part->charset, &text);
     note_charset(work, part, &text);
     entry->charset_used = text.charset;
     return mw_bytes_of(text.text);
+}
+
+static bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (mw_ascii_lower(c) >= 'a' && mw_ascii_lower(c) <= 'z');
+}
+
+static void add_note(struct examination *work, const struct mw_part *part, const char *name,
+                     const char *message)
+{
+    struct mw_findings *findings = &work->report->findings;
+    if (findings->count >= work->witness->limits.findings_per_part)
+        return;
+    struct mw_finding *found = mw_list_add(work->report->arena, findings, sizeof *found);
+    found->scanner = "text";
+    found->name = name;
+    found->severity = MW_INFO;
+    found->message = message;
+    found->path = part->path;
+}
+
+/* Notes characters that nobody sees: of no width within words, which then are not found by
+ * those who look for them, and such as turn the direction of what follows. Joiners between
+ * other letters are how some languages spell. */
+static void note_hidden(struct examination *work, const struct mw_part *part, struct mw_bytes text)
+{
+    size_t split = 0, turned = 0;
+    for (size_t i = 0; i + 3 < text.size; i++) {
+        const unsigned char *at = memchr(text.data + i, 0xE2, text.size - i - 3);
+        if (!at)
+            break;
+        i = (size_t)(at - text.data);
+        uint32_t code;
+        if (at[1] > 0x81 || mw_utf8_character(mw_bytes_slice(text, i, 4), &code) != 3)
+            continue;
+        turned += (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+        split += mw_utf8_is_hidden(code) && i > 0 && is_word((char)at[-1]) && is_word((char)at[3]);
+    }
+    struct mw_arena *arena = work->report->arena;
+    if (split > 0)
+        add_note(
+            work, part, "text.zero_width",
+            mw_arena_printf(arena, "%zu words have characters in them that do not show", split));
+    if (turned > 0)
+        add_note(work, part, "text.direction",
+                 mw_arena_printf(arena, "%zu characters change the direction of text", turned));
 }
 
 /* What the report keeps of a text. */
@@ -323,6 +374,7 @@ static void add_text(struct examination *work, const struct mw_part *part,
     entry->whole = decode_text(work, part, entry);
     mw_indicator_find(work->witness->indicator, &work->parse, part->path,
                       (const char *)entry->whole.data);
+    note_hidden(work, part, entry->whole);
     const char *text = kept(work, part, entry->whole);
     if (part == plain)
         report->body = text;
