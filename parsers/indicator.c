@@ -16,12 +16,13 @@
 
 #define DOT "(?:\\.|\\[\\.\\]|\\(\\.\\)|\\[dot\\])"
 /* Runs are possessive: what they took is never given back, so that no text makes the
- * search go over itself. A label has its dot near, or is not read to its end for each place
- * that a host could begin at. */
-#define LABEL                                                                                      \
-    "(?=[a-z0-9_\\x80-\\xff-]{1,189}+" DOT ")"                                                     \
-    "[a-z0-9\\x80-\\xff]++(?:[_-]++[a-z0-9\\x80-\\xff]++)*+"
-#define HOST "(?:" LABEL DOT "){1,10}[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,188}"
+ * search go over itself. */
+#define LABEL "[a-z0-9\\x80-\\xff]++(?:[_-]++[a-z0-9\\x80-\\xff]++)*+"
+#define LAST_LABEL "[a-z\\x80-\\xff][a-z0-9\\x80-\\xff-]{1,188}"
+#define HOST "(?:" LABEL DOT "){1,10}" LAST_LABEL
+/* The same behind many places that a mail address may begin at: a label has its dot near, or
+ * each of them would have it read to its end. */
+#define MAIL_HOST "(?:(?=[a-z0-9_\\x80-\\xff-]{1,189}+" DOT ")" LABEL DOT "){1,10}" LAST_LABEL
 #define OCTET "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)"
 #define ADDRESS OCTET "(?:" DOT OCTET "){3}"
 
@@ -44,8 +45,8 @@ static const struct {
              "|\\[[0-9a-f:.]++\\]|[a-z0-9-]++)(?::\\d{1,5})?"
              "(?:[/?#][^\\s<>\"'`\\\\{}|\\x00-\\x1f]*)?",
              ":", sizeof "https["},
-    [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}+(?:@|\\[@\\]|\\[at\\])" HOST, "@[",
-               MAIL_USER_MAX},
+    [EMAIL] = {"emails", "[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}+(?:@|\\[@\\]|\\[at\\])" MAIL_HOST,
+               "@[", MAIL_USER_MAX},
     [DOMAIN] = {"domains", "(?<![a-z0-9_.@\\x80-\\xff-])" HOST "(?![a-z0-9_\\x80-\\xff-])", ".[(",
                 LABEL_MAX},
     [IPV4] = {"ipv4", "(?<![\\d.])" ADDRESS "(?![\\d]|\\.\\d)", ".[(", 3},

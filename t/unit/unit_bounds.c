@@ -18,6 +18,7 @@ static struct sample new_sample(const char *start)
 {
     struct sample sample = {.report = mw_report_new(), .room = 64 << 20};
     mw_limits_default(&sample.limits);
+    sample.limits.time_ms = 0;
     sample.text = malloc(sample.room);
     sample.size = (size_t)sprintf(sample.text, "%s", start);
     return sample;
