@@ -29,7 +29,8 @@
 enum kind { URL, EMAIL, DOMAIN, IPV4, IPV6, HASH, MAC, KINDS };
 
 /* In bytes; longer labels than 63 characters (RFC 5890) of three bytes are no host's. */
-enum { LABEL_MAX = 189, MAIL_USER_MAX = 64 };
+/* CLOCK_EVERY: matches between two looks at the deadline. */
+enum { LABEL_MAX = 189, MAIL_USER_MAX = 64, CLOCK_EVERY = 64 };
 
 /* A match holds one of marks, the first one at most reach bytes behind its start: only
  * there it is looked for. Without marks it is looked for everywhere. */
@@ -318,11 +319,13 @@ static void find_kind(struct mw_indicator *indicator, struct mw_parse *parse, en
     const struct mw_limits *limits = parse->limits;
     const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(indicator->match);
     size_t taken = 0, last;
+    unsigned tries = 0;
     for (size_t at = next_start(kind, text, 0, &last); at < text.size;
          at = next_start(kind, text, taken, &last)) {
         if (kind != HASH && list_of(&report->indicators, kind, "")->count >= limits->indicators)
             return;
-        if (mw_parse_expired(parse))
+        /* A match takes microseconds, asking the clock about as long. */
+        if (tries++ % CLOCK_EVERY == 0 && mw_parse_expired(parse))
             return;
         pcre2_set_offset_limit(indicator->context, last);
         int found = pcre2_match(indicator->codes[kind], text.data, text.size, at,
