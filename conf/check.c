@@ -16,9 +16,9 @@
 
 enum { TEXT_MAX = 900, PREFIX_MIN = 4, PREFIX_MAX = 40, NAMES = 32 };
 
-const char *const mw_placeholders[] = {"id",        "queue_id",   "verdict", "action",    "rule",
-                                       "failure",   "finding",    "scanner", "signature", "sender",
-                                       "recipient", "attachment", "client",  "size",      NULL};
+const char *const mw_placeholders[] = {
+    "id",        "queue_id", "verdict",   "action",     "rule",   "failure", "finding", "scanner",
+    "signature", "sender",   "recipient", "attachment", "client", "size",    "why",     NULL};
 
 static const char DIGITS[] = "0123456789";
 

@@ -1,5 +1,6 @@
 /* log_journal: entries for systemd's journal, queue id in a field of its own. */
 #define SD_JOURNAL_SUPPRESS_LOCATION
+#include <string.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
@@ -15,13 +16,27 @@ int mw_log_journal_open(struct mw_error *error)
                          journal_socket);
 }
 
-void mw_log_journal_write(const char *program, int priority, const char *queue_id, const char *text)
+static struct iovec field(struct mw_arena *arena, const char *name, const char *value)
 {
-    if (queue_id)
-        sd_journal_send("SYSLOG_IDENTIFIER=%s", program, "PRIORITY=%i", priority,
-                        "MAILWITNESS_QUEUE_ID=%s", queue_id, "MESSAGE=%s: %s", queue_id, text,
-                        NULL);
-    else
-        sd_journal_send("SYSLOG_IDENTIFIER=%s", program, "PRIORITY=%i", priority, "MESSAGE=%s",
-                        text, NULL);
+    char *text = mw_arena_printf(arena, "%s=%s", name, value);
+    return (struct iovec){text, strlen(text)};
+}
+
+void mw_log_journal_write(const struct mw_log_entry *entry)
+{
+    struct mw_arena *arena = mw_arena_new();
+    const char *id = entry->queue_id ? entry->queue_id : "";
+    size_t count = 0;
+    struct iovec *fields = mw_arena_alloc(arena, (entry->fields.count + 4) * sizeof *fields);
+    fields[count++] = field(arena, "SYSLOG_IDENTIFIER", entry->program);
+    fields[count++] = field(arena, "PRIORITY", mw_arena_printf(arena, "%i", entry->priority));
+    fields[count++] =
+        field(arena, "MESSAGE", mw_arena_printf(arena, "%s%s%s", id, *id ? ": " : "", entry->text));
+    if (*id)
+        fields[count++] = field(arena, "MAILWITNESS_QUEUE_ID", id);
+    for (size_t i = 0; i < entry->fields.count; i++)
+        fields[count++] = (struct iovec){mw_arena_dup(arena, entry->fields.items[i]),
+                                         strlen(entry->fields.items[i])};
+    sd_journal_sendv(fields, (int)count);
+    mw_arena_free(arena);
 }

@@ -7,10 +7,7 @@ int mw_log_journal_open(struct mw_error *error)
                    "built without systemd: log to stderr or syslog, or configure --with-systemd");
 }
 
-void mw_log_journal_write(const char *program, int priority, const char *queue_id, const char *text)
+void mw_log_journal_write(const struct mw_log_entry *entry)
 {
-    (void)program;
-    (void)priority;
-    (void)queue_id;
-    (void)text;
+    (void)entry;
 }

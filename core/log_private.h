@@ -7,8 +7,15 @@
 /* 0, or why the journal cannot be used. */
 int mw_log_journal_open(struct mw_error *error);
 
-/* One entry; priority as for syslog(3), queue_id may be NULL. */
-void mw_log_journal_write(const char *program, int priority, const char *queue_id,
-                          const char *text);
+/* What is behind one entry's text; each of fields is "NAME=value". queue_id may be NULL. */
+struct mw_log_entry {
+    const char *program;
+    int priority; /* as for syslog(3) */
+    const char *queue_id;
+    const char *text;
+    struct mw_texts fields;
+};
+
+void mw_log_journal_write(const struct mw_log_entry *entry);
 
 #endif

@@ -92,7 +92,7 @@ static bool tag_fits(const char *glob, const void *value)
     return fits;
 }
 
-static bool finding_fits(const struct mw_config_when *when, const struct mw_finding *finding)
+bool mw_match_finding(const struct mw_config_when *when, const struct mw_finding *finding)
 {
     return list_fits(&when->severity, name_is, mw_severity_name(finding->severity)) &&
            list_fits(&when->scanner, text_fits, finding->scanner) &&
@@ -103,7 +103,7 @@ static bool finding_fits(const struct mw_config_when *when, const struct mw_find
 static bool some_finding_fits(const struct mw_config_when *when, const struct mw_findings *findings)
 {
     for (size_t i = 0; i < findings->count; i++)
-        if (finding_fits(when, &findings->items[i]))
+        if (mw_match_finding(when, &findings->items[i]))
             return true;
     return false;
 }
@@ -158,19 +158,27 @@ static bool type_fits(const char *glob, const void *value)
     return text_fits(glob, file->content_type) || text_fits(glob, file->file_type);
 }
 
+bool mw_match_asks_attachments(const struct mw_config_when *when)
+{
+    return when->attachment_name.count + when->attachment_extension.count +
+               when->attachment_type.count >
+           0;
+}
+
+bool mw_match_attachment(const struct mw_config_when *when, const struct mw_attachment *file)
+{
+    return list_fits(&when->attachment_name, file_name_fits, file) &&
+           list_fits(&when->attachment_extension, extension_fits, file) &&
+           list_fits(&when->attachment_type, type_fits, file);
+}
+
 static bool attachments_fit(const struct mw_config_when *when, const struct mw_report *report)
 {
-    if (when->attachment_name.count + when->attachment_extension.count +
-            when->attachment_type.count ==
-        0)
+    if (!mw_match_asks_attachments(when))
         return true;
-    for (size_t i = 0; i < report->attachments.count; i++) {
-        const struct mw_attachment *file = &report->attachments.items[i];
-        if (list_fits(&when->attachment_name, file_name_fits, file) &&
-            list_fits(&when->attachment_extension, extension_fits, file) &&
-            list_fits(&when->attachment_type, type_fits, file))
+    for (size_t i = 0; i < report->attachments.count; i++)
+        if (mw_match_attachment(when, &report->attachments.items[i]))
             return true;
-    }
     return false;
 }
 

@@ -35,6 +35,13 @@ bool mw_match_message_fits(const struct mw_config_when *when,
 /* The conditions on recipients; NULL fits only when there is none. */
 bool mw_match_recipient_fits(const struct mw_config_when *when, const char *recipient);
 
+/* Whether a finding, or an attachment, is one that the conditions on these ask for. */
+bool mw_match_finding(const struct mw_config_when *when, const struct mw_finding *finding);
+bool mw_match_attachment(const struct mw_config_when *when, const struct mw_attachment *file);
+
+/* Whether there are conditions on attachments. */
+bool mw_match_asks_attachments(const struct mw_config_when *when);
+
 /* Whether a condition on failures names this one, or any. */
 bool mw_match_names_failure(const struct mw_config_when *when, enum mw_failure failure);
 

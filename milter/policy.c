@@ -206,10 +206,12 @@ static void settle(struct deciding *deciding)
         mw_action_rank(strictest->action) > mw_action_rank(MW_ACTION_TAG))
         decision->action = MW_ACTION_TAG;
     decision->by = outcome->by;
-    struct mw_words words = {deciding->facts->report, deciding->message.failures, outcome->action,
-                             outcome->by, outcome->recipient};
+    struct mw_words words = {deciding->facts->report, deciding->message.failures,
+                             outcome->action,         outcome->by,
+                             outcome->recipient,      NULL};
     const struct mw_config_rule *rule = outcome->rule;
     bool own = rule && rule->action == outcome->action;
+    words.when = own ? &rule->when : NULL;
     const char *text = outcome->action == MW_ACTION_REJECT     ? milter->reject_text
                        : outcome->action == MW_ACTION_TEMPFAIL ? milter->tempfail_text
                                                                : NULL;
@@ -249,8 +251,9 @@ static void take_edits(struct deciding *deciding, const struct outcome *outcome)
 {
     const struct mw_config_rule *rule = outcome->rule;
     struct mw_decision *decision = deciding->decision;
-    struct mw_words words = {deciding->facts->report, deciding->message.failures, decision->action,
-                             outcome->by, outcome->recipient};
+    struct mw_words words = {deciding->facts->report, deciding->message.failures,
+                             decision->action,        outcome->by,
+                             outcome->recipient,      &rule->when};
     for (size_t i = 0; i < rule->redirect.count; i++)
         add_once(deciding->arena, &decision->added, rule->redirect.items[i]);
     for (size_t i = 0; i < rule->add_recipient.count; i++)

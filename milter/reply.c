@@ -146,33 +146,19 @@ static const char *quotable(struct planning *planning, const char *text)
     return without(planning, text, "\";\\");
 }
 
-static void list_findings(struct planning *planning, const struct mw_findings *findings,
-                          const struct mw_attachment *file, enum mw_severity severity,
-                          const char **text, size_t *count)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct mw_finding *one = &findings->items[i];
-        if (one->severity != severity || ++*count > FINDINGS)
-            continue;
-        const char *name = file && file->filename ? file->filename : NULL;
-        *text = mw_arena_printf(planning->arena, "%s%s%s/%s (%s)%s%s%s", *text, **text ? "; " : "",
-                                quotable(planning, one->scanner), quotable(planning, one->name),
-                                mw_severity_name(severity), name ? " in \"" : "",
-                                name ? quotable(planning, name) : "", name ? "\"" : "");
-    }
-}
-
 /* The worst first, so that what is cut off is the least. */
 static const char *findings_text(struct planning *planning)
 {
-    const struct mw_report *report = planning->report;
+    struct mw_found_list found = mw_worst_findings(planning->arena, planning->report, FINDINGS);
+    size_t count = mw_count_findings(planning->report);
     const char *text = "";
-    size_t count = 0;
-    for (int severity = MW_SEVERITY_MALICIOUS; severity >= MW_INFO; severity--) {
-        list_findings(planning, &report->findings, NULL, (enum mw_severity)severity, &text, &count);
-        for (size_t i = 0; i < report->attachments.count; i++)
-            list_findings(planning, &report->attachments.items[i].findings,
-                          &report->attachments.items[i], (enum mw_severity)severity, &text, &count);
+    for (size_t i = 0; i < found.count; i++) {
+        const struct mw_finding *one = found.items[i].finding;
+        const char *name = found.items[i].file ? found.items[i].file->filename : NULL;
+        text = mw_arena_printf(planning->arena, "%s%s%s/%s (%s)%s%s%s", text, *text ? "; " : "",
+                               quotable(planning, one->scanner), quotable(planning, one->name),
+                               mw_severity_name(one->severity), name ? " in \"" : "",
+                               name ? quotable(planning, name) : "", name ? "\"" : "");
     }
     return count > FINDINGS
                ? mw_arena_printf(planning->arena, "%s; and %zu more", text, count - FINDINGS)
@@ -235,6 +221,9 @@ static void add_our_headers(struct planning *planning)
 {
     bool tell_new = mw_policy_config(planning->policy)->milter.sender_new_header;
     const char *findings = findings_text(planning), *is_new = sender_new(planning);
+    /* Postfix holds the message and forgets the reason it was given. */
+    if (planning->decision->action == MW_ACTION_QUARANTINE)
+        insert(planning, "Quarantine-Reason", planning->decision->reason);
     if (tell_new && is_new)
         insert(planning, "Sender-New", is_new);
     if (*findings)

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "milter/examine.h"
+#include "milter/message_log.h"
 #include "parsers/parse.h"
 #include "store/schema.h"
 
@@ -14,30 +15,12 @@ unsigned long mw_verdict_rights(void)
     return mw_reply_rights() | SMFIF_SETSYMLIST;
 }
 
-/* What failed, as a list of names for the log; "" for nothing. */
-static const char *failure_names(struct mw_arena *arena, mw_failures failures)
+/* Ends a stage: what has passed since *since_us is its time. */
+static void end_stage(struct mw_stages *stages, enum mw_stage stage, int64_t *since_us)
 {
-    const char *names = "";
-    for (unsigned i = 0; i < MW_FAILURE_COUNT; i++)
-        if (failures & mw_failure_bit(i))
-            names = mw_arena_printf(arena, "%s%s%s", names,
-                                    *names ? "," : " failed=", mw_failure_name(i));
-    return names;
-}
-
-static void log_message(struct mw_daemon *daemon, const struct mw_session *session,
-                        const struct mw_report *report, const struct mw_decision *decision)
-{
-    const struct mw_message *message = session->message;
-    const char *client = session->facts[MW_CLIENT_ADDRESS];
-    mw_log_write(daemon->log, MW_LOG_INFO, message->queue_id,
-                 "id=%s client=%s from=<%s> nrcpt=%zu size=%lld verdict=%s action=%s%s by=%s%s "
-                 "ms=%lld",
-                 message->id, client ? client : "local", message->from, message->recipients,
-                 (long long)report->size, mw_verdict_name(report->verdict),
-                 mw_action_name(decision->action), decision->observed ? " (observed only)" : "",
-                 decision->by, failure_names(report->arena, decision->failures),
-                 (long long)(mw_clock_us() - message->started_us) / 1000);
+    int64_t now_us = mw_clock_us();
+    stages->us[stage] = now_us - *since_us;
+    *since_us = now_us;
 }
 
 static void count(struct mw_daemon *daemon, const struct mw_report *report, mw_failures failures)
@@ -128,23 +111,31 @@ int mw_verdict_carry_out(struct mw_daemon *daemon, struct mw_session *session,
 {
     struct mw_message *message = session->message;
     mw_failures failures = 0;
+    struct mw_stages stages = {{0}};
+    int64_t since_us = message->started_us;
+    end_stage(&stages, MW_STAGE_RECEIVE, &since_us);
     struct mw_report *report = mw_examine(daemon, session, wait, &failures);
     /* The report is there already, with what was unpacked: it keeps others out until it is
      * stored. */
     size_t held = 0;
+    end_stage(&stages, MW_STAGE_EXAMINE, &since_us);
     hold(daemon, report, &held);
     const struct mw_recalled *recalled = mw_memory_recall(daemon->memory, report);
     const struct mw_decision *decision = decide(message, report, failures);
     hold(daemon, report, &held);
+    end_stage(&stages, MW_STAGE_DECIDE, &since_us);
     decision = save(daemon, message, report, decision, failures);
+    end_stage(&stages, MW_STAGE_STORE, &since_us);
     int result = answer(daemon, session, report, decision, context);
     if (result == SMFIS_TEMPFAIL && report->action != MW_ACTION_TEMPFAIL)
         correct(daemon, message, report);
+    end_stage(&stages, MW_STAGE_ANSWER, &since_us);
     /* Last before the reply is sent: a kill then forgets no sender whose mail was taken, and
      * one whose mail the server is told to refuse, or to take later, is as new as before. */
     if (result == SMFIS_ACCEPT)
         mw_memory_learn(daemon->memory, report, recalled, message->queue_id);
-    log_message(daemon, session, report, decision);
+    end_stage(&stages, MW_STAGE_LEARN, &since_us);
+    mw_message_log(daemon, session, report, decision, &stages);
     count(daemon, report, decision->failures);
     mw_report_free(report);
     mw_admission_give(&daemon->admission, held);

@@ -4,38 +4,106 @@
 #include <string.h>
 
 #include "core/template.h"
+#include "milter/match.h"
 
 /* What the functions are told. */
 struct filling {
     struct mw_arena *arena;
     const struct mw_words *words;
-    const struct mw_finding *finding; /* the worst, or NULL */
+    const struct mw_finding *finding; /* the worst that the rule is about, or NULL */
     const struct mw_attachment *file; /* the one it is about, or NULL */
 };
 
-static void take_worst(const struct mw_findings *findings, const struct mw_attachment *file,
-                       const struct mw_finding **worst, const struct mw_attachment **of)
+/* Whether inner was found in outer, at whatever depth. */
+static bool lies_in(const struct mw_attachment *inner, const struct mw_attachment *outer)
+{
+    size_t size = outer && outer->path ? strlen(outer->path) : 0;
+    return size > 0 && inner && inner->path && strncmp(inner->path, outer->path, size) == 0 &&
+           inner->path[size] == '.';
+}
+
+/* An archive is found to be what the file within is: that file is the one to name. */
+static bool comes_before(const struct mw_found *one, const struct mw_found *other)
+{
+    if (one->finding->severity != other->finding->severity)
+        return one->finding->severity > other->finding->severity;
+    return lies_in(one->file, other->file);
+}
+
+/* Keeps the first most; what comes later takes the last place that it comes before. */
+static void put_found(struct mw_arena *arena, struct mw_found_list *list, struct mw_found one,
+                      size_t most)
+{
+    size_t at = list->count;
+    while (at > 0 && comes_before(&one, &list->items[at - 1]))
+        at--;
+    if (at >= most)
+        return;
+    if (list->count < most)
+        mw_list_add(arena, list, sizeof *list->items);
+    memmove(&list->items[at + 1], &list->items[at], (list->count - 1 - at) * sizeof *list->items);
+    list->items[at] = one;
+}
+
+static void put_findings(struct mw_arena *arena, struct mw_found_list *list,
+                         const struct mw_findings *findings, const struct mw_attachment *file,
+                         size_t most)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        put_found(arena, list, (struct mw_found){&findings->items[i], file}, most);
+}
+
+struct mw_found_list mw_worst_findings(struct mw_arena *arena, const struct mw_report *report,
+                                       size_t most)
+{
+    struct mw_found_list list = {0};
+    put_findings(arena, &list, &report->findings, NULL, most);
+    for (size_t i = 0; i < report->attachments.count; i++)
+        put_findings(arena, &list, &report->attachments.items[i].findings,
+                     &report->attachments.items[i], most);
+    return list;
+}
+
+size_t mw_count_findings(const struct mw_report *report)
+{
+    size_t count = report->findings.count;
+    for (size_t i = 0; i < report->attachments.count; i++)
+        count += report->attachments.items[i].findings.count;
+    return count;
+}
+
+static void take_worst(const struct mw_config_when *when, const struct mw_findings *findings,
+                       const struct mw_attachment *file, struct mw_found *worst)
 {
     for (size_t i = 0; i < findings->count; i++) {
-        if (*worst && findings->items[i].severity <= (*worst)->severity)
-            continue;
-        *worst = &findings->items[i];
-        *of = file;
+        struct mw_found one = {&findings->items[i], file};
+        if ((!when || mw_match_finding(when, one.finding)) &&
+            (!worst->finding || comes_before(&one, worst)))
+            *worst = one;
     }
 }
 
-const struct mw_finding *mw_worst_finding(const struct mw_report *report,
-                                          const struct mw_attachment **file)
+/* The worst finding that the rule's conditions on findings fit, and the file: the one that its
+ * conditions on attachments fit, or the one that the finding is about. */
+static void find_worst(struct filling *filling)
 {
-    const struct mw_finding *worst = NULL;
-    const struct mw_attachment *of = NULL;
-    take_worst(&report->findings, NULL, &worst, &of);
+    const struct mw_report *report = filling->words->report;
+    const struct mw_config_when *when = filling->words->when;
+    struct mw_found worst = {0};
+    take_worst(when, &report->findings, NULL, &worst);
     for (size_t i = 0; i < report->attachments.count; i++)
-        take_worst(&report->attachments.items[i].findings, &report->attachments.items[i], &worst,
-                   &of);
-    if (file)
-        *file = of;
-    return worst;
+        take_worst(when, &report->attachments.items[i].findings, &report->attachments.items[i],
+                   &worst);
+    filling->finding = worst.finding;
+    filling->file = worst.file;
+    if (!when || !mw_match_asks_attachments(when))
+        return;
+    filling->file = worst.file && mw_match_attachment(when, worst.file) ? worst.file : NULL;
+    for (size_t i = 0; i < report->attachments.count; i++) {
+        const struct mw_attachment *file = &report->attachments.items[i];
+        if (mw_match_attachment(when, file) && (!filling->file || lies_in(file, filling->file)))
+            filling->file = file;
+    }
 }
 
 const char *mw_failures_text(struct mw_arena *arena, mw_failures failures)
@@ -106,23 +174,29 @@ static const char *size(const struct filling *filling)
     return mw_arena_printf(filling->arena, "%lld", (long long)filling->words->report->size);
 }
 
+/* In few words what is behind the decision: a finding, what failed, what was not scanned, the
+ * rule; and the file, when there is one. */
+static const char *why(const struct filling *filling)
+{
+    const struct mw_report *report = filling->words->report;
+    const char *failures = mw_failures_text(filling->arena, filling->words->failures);
+    bool unscanned = report->verdict == MW_UNSCANNED && report->unscanned.count > 0;
+    const char *what = filling->finding ? filling->finding->name
+                       : *failures      ? failures
+                       : unscanned      ? report->unscanned.items[0]
+                                        : filling->words->by;
+    const char *name = filling->file ? filling->file->filename : NULL;
+    return name && what ? mw_arena_printf(filling->arena, "%s in %s", what, name) : what;
+}
+
 static const struct {
     const char *name;
     const char *(*value)(const struct filling *filling);
-} values[] = {{"id", id},
-              {"queue_id", queue_id},
-              {"verdict", verdict},
-              {"action", action},
-              {"rule", rule},
-              {"failure", failure},
-              {"finding", finding},
-              {"scanner", scanner},
-              {"signature", signature},
-              {"sender", sender},
-              {"recipient", recipient},
-              {"attachment", attachment},
-              {"client", client},
-              {"size", size}};
+} values[] = {{"id", id},           {"queue_id", queue_id},   {"verdict", verdict},
+              {"action", action},   {"rule", rule},           {"failure", failure},
+              {"finding", finding}, {"scanner", scanner},     {"signature", signature},
+              {"sender", sender},   {"recipient", recipient}, {"attachment", attachment},
+              {"client", client},   {"size", size},           {"why", why}};
 
 static const char *value_of(void *user, const char *name)
 {
@@ -137,6 +211,6 @@ const char *mw_words_fill(struct mw_arena *arena, const struct mw_words *words, 
     if (!text)
         return NULL;
     struct filling filling = {.arena = arena, .words = words};
-    filling.finding = mw_worst_finding(words->report, &filling.file);
+    find_worst(&filling);
     return mw_template_fill(arena, text, value_of, &filling);
 }

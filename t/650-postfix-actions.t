@@ -88,6 +88,8 @@ my $uuid = qr/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/;
     is($answer->{code}, 250, 'quarantine: postfix takes the mail');
     ok(wait_until(10, sub { grep { $_ eq $answer->{queue_id} } $postfix->queued('hold') }), '... into its hold queue');
     like($postfix->log_text($answer->{queue_id}), qr/milter triggers HOLD action/, '... and says so in its log');
+    my ($held) = run(q{}, 'postcat', '-c', "$postfix->{dir}/etc", '-hq', $answer->{queue_id});
+    like($held, qr/^X-Mailwitness-Quarantine-Reason: held for malicious\s+$uuid$/m, '... with the reason in a header, as postfix keeps none');
     my @none = $postfix->deliveries($answer->{queue_id}, 1, 1);
     is(scalar @none, 0, '... and does not deliver it');
 }
@@ -101,7 +103,7 @@ for my $case (['later', 451, qr/4[.]7[.]5 come back \($uuid\)/], ['no', 554, qr/
 }
 {
     my $answer = $postfix->send($bad, to => 'unnamed@example.org');
-    like("$answer->{code} $answer->{text}", qr/^550 5[.]7[.]1 refused: malicious \($uuid\)/, 'a malicious mail without a rule is refused');
+    like("$answer->{code} $answer->{text}", qr/^550 5[.]7[.]1 refused: malicious: \S+ in eicar[.]com \($uuid\)/, 'a malicious mail without a rule is refused, with what was found');
 }
 {
     my $answer = $postfix->send(message(subject => 'thrown away'), to => 'gone@example.org');

@@ -441,6 +441,16 @@ static void test_log(void)
            "levels have names, and only those");
 }
 
+static void test_log_words(void)
+{
+    struct mw_arena *arena = mw_arena_new();
+    tap_is(mw_log_word_text(arena, '<', "a@x> verdict=clean <b", '>', 100),
+           "<a@x__verdict=clean__b>", "a value cannot look like another word");
+    tap_is(mw_log_word_text(arena, '"', "a \"b\\c", '"', 100), "\"a _b_c\"", "... nor in quotes");
+    tap_is(mw_log_word_text(arena, '<', "abcdef", '>', 3), "<abc...>", "... and is cut");
+    mw_arena_free(arena);
+}
+
 /* A list that grows where it is, from a block that it shares into one of its own. */
 static void test_list_growth(void)
 {
@@ -476,5 +486,6 @@ int main(void)
     test_report_problems();
     test_json();
     test_log();
+    test_log_words();
     return tap_done();
 }

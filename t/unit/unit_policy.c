@@ -751,8 +751,10 @@ static void test_words(void)
     tap_is(told->enhanced, "5.6.0", "... and its enhanced one");
     mw_report_free(forger);
     struct mw_report *report = sample();
-    struct mw_words known = {report, mw_failure_bit(MW_LIMITS) | mw_failure_bit(MW_TIMED_OUT),
-                             MW_ACTION_TAG, "by", "ann@x"};
+    struct mw_words known = {
+        report,        mw_failure_bit(MW_LIMITS) | mw_failure_bit(MW_TIMED_OUT),
+        MW_ACTION_TAG, "by",
+        "ann@x",       NULL};
     for (size_t i = 0; mw_placeholders[i]; i++) {
         char text[64];
         snprintf(text, sizeof text, "${%s}", mw_placeholders[i]);
@@ -765,6 +767,63 @@ static void test_words(void)
         acting("malicious = \"quarantine\"; quarantine_text = \"held: ${signature}\";", ""), report,
         0, false);
     tap_is(decision->reason, "held: -", "what is not known is shown as a dash");
+    mw_report_free(report);
+}
+
+/* An archive with a program and a picture in it, found to be bad as a whole and within. */
+static struct mw_report *archived(void)
+{
+    struct mw_report *report = mw_report_new();
+    static const char *const files[][3] = {{"2", "invoice.zip", "application/zip"},
+                                           {"2.1", "photo.jpg", "image/jpeg"},
+                                           {"2.2", "invoice.com", "application/x-dosexec"}};
+    report->id = "0190-id";
+    add_recipient(report, "ann@here.example");
+    for (size_t i = 0; i < 3; i++)
+        add_file(report, files[i][1], files[i][2], files[i][2])->path = files[i][0];
+    add_finding(report, &report->attachments.items[0].findings, "clamav", "Bad",
+                MW_SEVERITY_MALICIOUS);
+    add_finding(report, &report->attachments.items[2].findings, "clamav", "Bad",
+                MW_SEVERITY_MALICIOUS);
+    add_finding(report, &report->attachments.items[1].findings, "exec.x", "Odd", MW_INFO);
+    report->verdict = MW_MALICIOUS;
+    return report;
+}
+
+static const struct {
+    const char *what, *when, *filled;
+} named[] = {
+    {"the file is named that matched, not the one that holds it", "", "Bad in invoice.com"},
+    {"a rule about names says which one it was", "attachment_extension = \"zip\";",
+     "Bad in invoice.zip"},
+    {"... though another file is worse", "attachment_extension = \"jpg\";", "Bad in photo.jpg"},
+    {"a rule about findings names the one that fits", "severity = \"info\";", "Odd in photo.jpg"},
+    {"among several files that fit the one within is named", "attachment_name = \"invoice*\";",
+     "Bad in invoice.com"},
+};
+
+static void test_named(void)
+{
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        char rest[SIZE];
+        struct mw_report *report = archived();
+        snprintf(rest, sizeof rest,
+                 "policy: ( { when: { %s }; action = \"reject\"; text = \"${signature} in "
+                 "${attachment}\"; } );",
+                 named[i].when);
+        tap_is(decide_for(acting("", rest), report, 0, false)->text, named[i].filled,
+               named[i].what);
+        mw_report_free(report);
+    }
+    struct mw_report *report = archived();
+    tap_is(decide_for(acting("", ""), report, 0, false)->text,
+           "refused: malicious: Bad in invoice.com (0190-id)",
+           "a refusal says what was found, and in which file");
+    report->attachments.count = 0;
+    tap_is(decide_for(acting("", "policy: ( { name = \"no\"; action = \"reject\"; } );"), report, 0,
+                      false)
+               ->text,
+           "refused: malicious: policy.no (0190-id)", "... or the rule, when nothing was");
     mw_report_free(report);
 }
 
@@ -796,6 +855,7 @@ int main(void)
     test_recipients();
     test_edits();
     test_words();
+    test_named();
     test_modes();
     return tap_done();
 }
