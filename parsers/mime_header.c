@@ -43,7 +43,7 @@ static struct mw_bytes to_utf8(struct mw_arena *arena, struct mw_bytes value, si
 static struct mw_bytes quote_in_words(struct mw_arena *arena, struct mw_bytes value)
 {
     static const char digits[] = "0123456789ABCDEF";
-    if (mw_bytes_is_ascii(value) || mw_bytes_find(value, 0, mw_bytes_of("=?")) == value.size)
+    if (mw_bytes_find(value, 0, mw_bytes_of("=?")) == value.size)
         return value;
     unsigned char *out = mw_arena_alloc_raw(arena, value.size * 3 + 1);
     size_t size = 0;
@@ -71,8 +71,9 @@ static struct mw_bytes quote_in_words(struct mw_arena *arena, struct mw_bytes va
 const char *mw_mime_unfold_text(struct mw_arena *arena, const char *raw, size_t *replaced)
 {
     size_t bad = 0;
-    struct mw_bytes value =
-        to_utf8(arena, quote_in_words(arena, unfold(arena, raw)), replaced ? replaced : &bad);
+    struct mw_bytes value = unfold(arena, raw);
+    if (!mw_bytes_is_ascii(value))
+        value = to_utf8(arena, quote_in_words(arena, value), replaced ? replaced : &bad);
     return mw_arena_dup_bytes(arena, value.data, value.size);
 }
 

@@ -135,7 +135,8 @@ void mw_mime_names(struct mw_parse *parse, struct mw_bytes source, GMimeObject *
     struct mw_arena *arena = parse->report->arena;
     struct mw_texts names = {0};
     bool odd = block && (block->hidden || block->dispositions > 1 || block->types > 1);
-    if (odd || is_odd(mw_mime_raw_header(object, "Content-Disposition")) ||
+    bool disposed = !block || block->dispositions > 0;
+    if (odd || (disposed && is_odd(mw_mime_raw_header(object, "Content-Disposition"))) ||
         is_odd(mw_mime_raw_header(object, "Content-Type")))
         add_all(arena, source, object, block, &names);
     for (size_t i = 0; i < part->names.count; i++)

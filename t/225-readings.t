@@ -186,6 +186,11 @@ sub message {
     # Two types of the part itself, where the structure leaves that to it.
     my $message = "Received: by mail.example.org; Tue, 3 Nov 2026 08:15:02 +0000\nFrom: a\@example.com\nSubject: x\n";
     my $made = $structures{$structure}->($part);
+    # One contradiction within another: the boundaries within get other names.
+    if ($structure !~ /encoded|blanks/ && rand() < 0.4) {
+        my $within = $made =~ s/\b(bnd|good|bad|out|other|one|two|in)\b/in-$1/gr;
+        $made = $structures{ pick(grep { !/blanks/ } sort keys %structures) }->($within);
+    }
     $message = ($made =~ /^\s+\n/ ? $& : q{}) . $message . ($made =~ s/^\s+\n//r);
     $message =~ s/\n/\r\n/g if $form ne 'binary' && $encoding !~ /none|yenc|unknown/ && rand() < 0.5;
     return $message;
@@ -203,9 +208,10 @@ sub run_batch {
     for my $i (0 .. $#batch) {
         my ($one, $report) = ($batch[$i], $reports{ $files[$i] });
         my $verdict = $report ? $report->{verdict} : 'none';
-        $count{ $verdict eq 'malicious' ? 'found' : 'told' }++;
-        $told{$_}++ for $verdict eq 'malicious' ? () : @{$one}{qw(structure encoding form)};
-        next if $verdict eq 'malicious' || $verdict eq 'suspicious' || $verdict eq 'unscanned';
+        my $how = $verdict eq 'malicious' ? 'found' : $verdict =~ /^(?:suspicious|unscanned)$/ ? 'told' : 'missed';
+        $count{$how}++;
+        $told{$_}++ for $how eq 'told' ? @{$one}{qw(structure encoding form)} : ();
+        next if $how ne 'missed';
         my $what = "$one->{structure} / $one->{encoding} / $one->{form}";
         $missed{$what} //= "$verdict\n$one->{message}";
     }
