@@ -100,6 +100,9 @@ struct mw_bytes mw_mime_base64(struct mw_arena *arena, struct mw_bytes encoded,
     *doubt = (struct mw_base64_doubt){0};
     for (size_t at = 0; at < encoded.size;) {
         unsigned value = values[encoded.data[at]];
+        if (value == JUNK && way == MW_BASE64_OF_URLS && strchr("-_", encoded.data[at]) &&
+            encoded.data[at])
+            value = encoded.data[at] == '-' ? 62 : 63;
         if (value < WHITE) {
             doubt->padding |= padded;
             doubt->paragraphs |= line_ends > 1 && begun;
@@ -110,8 +113,10 @@ struct mw_bytes mw_mime_base64(struct mw_arena *arena, struct mw_bytes encoded,
             begun = true;
             line_ends = 0;
             size_t behind = stream.digits == 0 ? take_groups(&stream, encoded, at) : at;
-            if (behind == at)
-                take_digit(&stream, values[encoded.data[behind++]]);
+            if (behind == at) {
+                take_digit(&stream, value);
+                behind++;
+            }
             at = behind;
             continue;
         }

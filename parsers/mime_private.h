@@ -114,6 +114,7 @@ enum mw_base64_way {
     MW_BASE64_PAD_IS_NOTHING, /* is skipped, as junk is */
     MW_BASE64_JUNK_ENDS_LINE, /* the rest of the line is skipped */
     MW_BASE64_ENDS_AT_JUNK,
+    MW_BASE64_OF_URLS, /* "-" and "_" are digits (RFC 4648 section 5) */
     MW_BASE64_ENDS_AT_BLANK_LINE,
     MW_BASE64_LINE_BY_LINE, /* a group that a line leaves open is dropped */
     MW_BASE64_WAYS

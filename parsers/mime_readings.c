@@ -579,7 +579,8 @@ static unsigned encodings_of(struct leaf *leaf, struct mw_bytes content)
     unsigned guessed = 0;
     bool failed = facts->encodings.first != MW_ENCODING_NONE &&
                   (facts->part->data.size == 0 || facts->doubt.junk > content.size / 8);
-    if (all.unknown || failed)
+    bool rare = facts->encodings.first > MW_ENCODING_QUOTED;
+    if (all.unknown || failed || rare)
         guessed = mw_encodings_of_content(content);
     /* An empty file is no failure. */
     if (facts->part->data.size == 0 && guessed & 1U << facts->encodings.first)
@@ -588,8 +589,9 @@ static unsigned encodings_of(struct leaf *leaf, struct mw_bytes content)
                   memchr(content.data, '\0', content.size);
     if (all.decorated || failed || binary)
         named |= 1U << MW_ENCODING_NONE;
+    /* Uuencode without a beginning can be made of anything. */
     if (!all.unknown && !failed)
-        return named;
+        return rare && guessed == 1U << MW_ENCODING_BASE64 ? named | guessed : named;
     if (guessed == 0 && (named & ~(1U << MW_ENCODING_NONE)) == 0 && !is_text_type(facts->part))
         mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_ENCODING, facts->part->path,
                           "its transfer encoding is unknown: %s",
@@ -760,15 +762,21 @@ void mw_mime_multipart_readings(struct mw_mime_entity *entity, struct mw_part *p
 
 /* --- what is left ------------------------------------------------------------------------- */
 
-/* The source with each carriage return that ends no line made to end one. */
+/* The source with each carriage return that ends no line made to end one. Several before a
+ * line feed are one line end. */
 static struct mw_bytes with_line_ends(struct mw_arena *arena, struct mw_bytes source)
 {
     unsigned char *copy = mw_arena_alloc_raw(arena, source.size + 1);
+    size_t size = 0;
     for (size_t i = 0; i < source.size; i++) {
-        bool bare = source.data[i] == '\r' && (i + 1 == source.size || source.data[i + 1] != '\n');
-        copy[i] = bare ? '\n' : source.data[i];
+        size_t run = i;
+        while (run < source.size && source.data[run] == '\r')
+            run++;
+        if (run > i && run < source.size && source.data[run] == '\n')
+            i = run;
+        copy[size++] = source.data[i] == '\r' ? '\n' : source.data[i];
     }
-    return (struct mw_bytes){copy, source.size};
+    return (struct mw_bytes){copy, size};
 }
 
 void mw_mime_other_readings(struct mw_mime_entity *entity, struct mw_part *top)

@@ -105,6 +105,8 @@ my %encodings = (
     'base64 with junk' => sub { my $body = base64(@_); $body =~ s/(.{9})/$1 . pick('.', '#', '!', "\xff", q{-}, q{})/ge; return ("$cte: base64\n", $body) },
     'base64 with comments' => sub { my $body = encode_base64($_[0], q{}); $body =~ s/(.{1,4})/$1#abcd\n/g; return ("$cte: base64\n", $body) },
     'base64 with a digit too many in each line' => sub { my $body = encode_base64($_[0], q{}); my $x = pick(qw(X XX XXX)); $body =~ s/(.{1,4})/$1$x\n/g; return ("$cte: base64\n", $body) },
+    'base64 of URLs' => sub { return ("$cte: base64\n", base64("\xfb\xff\xbf" x 9 . $_[0]) =~ tr{+/}{-_}r) },
+    'uuencode that is base64' => sub { return ("$cte: x-uuencode\n", base64(@_)) },
     'base64 without padding' => sub { return ("$cte: base64\n", base64(@_) =~ s/=//gr) },
     'base64 with "=" for "A"' => sub { return ("$cte: base64\n", base64("\0\0\0$_[0]") =~ s/^AAAA/pick('A=AA', '==AA', 'AA=A')/er) },
     'quoted-printable with broken escapes' => sub {
@@ -171,6 +173,7 @@ my %structures = (
     'blanks before all' => sub { return pick(" \n", "\n", "\t\n\n") . mixed('boundary=bnd', 'bnd', $hello, @_) },
     'an attached message' => sub { return mixed('boundary=bnd', 'bnd', $hello, "Content-Type: message/rfc822\n" . (pick(0, 1) ? "\nFrom: c\@example.com\n$_[0]" : "$cte: " . (pick(0, 1) ? "base64\n\n" . base64("From: c\@example.com\n$_[0]") : "quoted-printable\n\n" . quoted("From: c\@example.com\n$_[0]")))) },
     'a message in a text' => sub { return top('text/plain', "see below\n\n" . parts('bnd', $hello, @_)) },
+    'two carriage returns a line' => sub { return mixed('boundary=bnd', 'bnd', $hello, @_) =~ s/\n/\r\r\n/gr },
     'the part alone' => sub { return $_[0] },
 );
 
