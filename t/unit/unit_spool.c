@@ -214,10 +214,10 @@ static void test_damaged(void)
         int hit = at < HEAD ? -1 : (at - HEAD) / RECORD, within = (at - HEAD) % RECORD;
         /* The state of a record, and three bytes that are not used. */
         bool harmless = hit >= 0 && within >= 4 && within < 8;
-        char expected[32] = "";
+        char expected[64] = "";
         for (int i = 0; i < COUNT; i++)
             if (i != hit || harmless)
-                snprintf(expected + strlen(expected), 8, "%s%d", *expected ? " " : "", i);
+                snprintf(expected + strlen(expected), 16, "%s%d", *expected ? " " : "", i);
         spool = open_spool(0, false);
         struct mw_spool_state state;
         mw_spool_get_state(spool, &state);
