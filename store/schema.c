@@ -499,7 +499,16 @@ static void attachment_facts(struct writing *writing, const struct mw_attachment
         findings_json(writing, &one->findings);
 }
 
-/* All names that the same bytes have in this message, each once. */
+static void attachment_name(struct writing *writing, size_t first, const char *name)
+{
+    bool wanted = name && *name;
+    for (size_t k = first; wanted && k < writing->words.count; k++)
+        wanted = strcmp((const char *)writing->words.items[k].data, name) != 0;
+    if (wanted && writing->words.count - first < MOST_NAMES)
+        text(writing, name);
+}
+
+/* All names that the same bytes have in this message, to whatever client, each once. */
 static void attachment_names(struct writing *writing, size_t index)
 {
     const struct mw_attachments *attachments = &writing->message->report->attachments;
@@ -507,11 +516,11 @@ static void attachment_names(struct writing *writing, size_t index)
     size_t first = writing->words.count;
     for (size_t i = index; i < attachments->count; i++) {
         const struct mw_attachment *one = &attachments->items[i];
-        bool wanted = one->filename && one->sha256 && strcmp(one->sha256, hash) == 0;
-        for (size_t k = first; wanted && k < writing->words.count; k++)
-            wanted = strcmp((const char *)writing->words.items[k].data, one->filename) != 0;
-        if (wanted && writing->words.count - first < MOST_NAMES)
-            text(writing, one->filename);
+        if (!one->sha256 || strcmp(one->sha256, hash) != 0)
+            continue;
+        attachment_name(writing, first, one->filename);
+        for (size_t k = 0; k < one->names.count; k++)
+            attachment_name(writing, first, one->names.items[k]);
     }
 }
 

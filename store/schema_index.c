@@ -177,7 +177,10 @@ const struct mw_texts *mw_schema_index_keys(struct mw_arena *arena, const char *
         add_domain(&collecting, report->from.items[i].address);
     add_findings(&collecting, &report->findings);
     for (size_t i = 0; i < report->attachments.count; i++) {
-        add(&collecting, MW_INDEX_FILENAME, report->attachments.items[i].filename);
+        const struct mw_attachment *one = &report->attachments.items[i];
+        add(&collecting, MW_INDEX_FILENAME, one->filename);
+        for (size_t k = 0; k < one->names.count; k++)
+            add(&collecting, MW_INDEX_FILENAME, one->names.items[k]);
         add_findings(&collecting, &report->attachments.items[i].findings);
     }
     add_addresses(&collecting, MW_INDEX_TO, &report->to);

@@ -101,4 +101,10 @@ run('scan', '--store', '--config', $config, spew('many.eml', $many));
 my @keys = $redis->ask('KEYS', 'mw:*');
 cmp_ok(scalar(@keys), '<', 2150, 'a message of thousands of addresses and links makes a bounded number of keys');
 is($redis->ask('ZCARD', 'mw:index:message-id:many@example.com'), 1, '... those that there is one of among them');
+
+# Two names, of which one client shows the one and another the other.
+my $two = mail('two', 'shown.txt', 'application/octet-stream', 'two names') =~ s/filename="shown.txt"/filename="Hidden.exe"/r;
+run('scan', '--store', '--config', $config, spew('two.eml', $two));
+is_deeply([map { $redis->ask('ZCARD', "mw:index:filename:$_") } 'shown.txt', 'hidden.exe'], [1, 1], 'a file is found by every name that clients may show');
+is_deeply([sort $redis->ask('SMEMBERS', 'mw:attachment:' . sha256_hex('two names') . ':names')], ['Hidden.exe', 'shown.txt'], '... and has them all');
 done_testing();
