@@ -6,12 +6,17 @@ use lib "$ENV{top_srcdir}/t/lib";
 use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
+use Rig qw(process_tree slurp wait_until);
 use Scan qw(scratch write_file scan_with);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $top = $ENV{top_srcdir};
 my $dir = scratch();
+# Folders for programs are made here, so that whatever is left is ours.
+mkdir "$dir/scratch" or die $!;
+chmod 0755, "$dir/scratch";
+my $workers = "workers: { scratch = \"$dir/scratch\"; };\n";
 
 sub message {
     my ($bytes, $name) = @_;
@@ -23,7 +28,7 @@ sub message {
 sub tool {
     my ($script, $options, $bytes, @more) = @_;
     my $path = write_file('tool', "#!/usr/bin/perl\n$script", 0755);
-    return scan_with("exec: { tool: { command = \"$path\"; $options }; };", message($bytes // 'some bytes', 'a.txt'), @more);
+    return scan_with("${workers}exec: { tool: { command = \"$path\"; $options }; };", message($bytes // 'some bytes', 'a.txt'), @more);
 }
 
 sub findings {
@@ -158,31 +163,51 @@ is(finding($report)->{details}{output}, 'secret', 'what paths name can be read')
 is(finding($report)->{details}{output}, 'wrote', 'its own folder can be written');
 
 # --- what it leaves behind -----------------------------------------------------------------
-($report) = tool('use POSIX; if (!fork) { setsid(); if (!fork) { setsid(); close STDOUT; close STDERR; exec q(/bin/sleep), q(98.7654) } exit } print q(left)', q{});
-is((finding($report) // {})->{details}{output}, 'left', 'a program can start others');
-is(scalar(qx(ps -eo args | grep -c '[s]leep 98.7654')), "0\n", '... and all end with it');
+# Programs of this test sleep for a time that nobody else on this machine asks for.
+sub nap { my ($seconds) = @_; return "$seconds.$$" . int rand 1e6 }
+
+# Processes that sleep for this long, as [process id, the one above it]; those that have
+# ended have no words any more.
+sub asleep {
+    my ($nap, @among) = @_;
+    my @found;
+    for my $pid (@among ? @among : map { m{(\d+)} } glob '/proc/[0-9]*') {
+        next if slurp("/proc/$pid/cmdline") ne "/bin/sleep\0$nap\0";
+        push @found, [$pid, slurp("/proc/$pid/stat") =~ /^\d+ \(.*\) \S (\d+)/s];
+    }
+    return @found;
+}
+# Far shorter than they would sleep.
+sub all_wake { my ($nap) = @_; return wait_until(20, sub { !asleep($nap) }) }
 {
-    my $path = write_file('tool', "#!/bin/sh\nexec /bin/sleep 97.6543", 0755);
-    my $file = write_file('test.conf', "exec: { tool: { command = \"$path\"; time = \"60s\"; }; };");
+    my $nap = nap(98);
+    ($report) = tool("use POSIX; pipe R, W; if (!fork) { setsid(); if (!fork) { setsid(); close STDOUT; close STDERR; exec q(/bin/sleep), q($nap) } exit } close W; readline R; print q(left)", q{});
+    is((finding($report) // {})->{details}{output}, 'left', 'a program can start others');
+    ok(all_wake($nap), '... and all end with it');
+}
+{
+    my $nap = nap(97);
+    my $path = write_file('tool', "#!/bin/sh\nexec /bin/sleep $nap", 0755);
+    my $file = write_file('test.conf', "${workers}exec: { tool: { command = \"$path\"; time = \"60s\"; }; };");
     my $mail = write_file('mail.eml', message('x', 'a'));
-    open my $pipe, '-|', "$mailwitness scan --jsonl --jobs 1 --config $file $mail $mail" or die $!;
-    my $killed = 0;
-    for (1 .. 2) {
-        my $runner;
-        for (1 .. 500) {
-            ($runner) = qx(ps -eo ppid,args | grep '[s]leep 97.6543') =~ /(\d+)/;
-            last if $runner && $runner != $killed;
-            select undef, undef, undef, 0.02;
-        }
-        kill KILL => $runner if $runner;
-        $killed = $runner // 0;
+    my $scan = open(my $pipe, '-|', $mailwitness, qw(scan --jsonl --jobs 1 --config), $file, $mail, $mail) // die $!;
+    my $before = 0;    # who runs, until it ends, below somebody else when its runner is gone
+    for my $which (qw(first second)) {
+        my $found = wait_until(60, sub { return (grep { $_->[0] != $before } asleep($nap, process_tree($scan)))[0] });
+        ok($found && kill(KILL => $found->[1]), "what runs programs is killed during the $which message");
+        $before = $found ? $found->[0] : 0;
     }
     is(why(decode_json(scalar <$pipe>)), 'exec: what runs programs has ended or does not answer',
         "$_, when what runs programs is killed") for 'a message is told so', 'the next one has a new one, and is told its own';
     close $pipe;
-    is(scalar(qx(ps -eo args | grep -c '[s]leep 97.6543')), "0\n", '... and the program ends too');
+    ok(all_wake($nap), '... and the program ends too');
 }
-# Folders have the number of the process whose they are: others may be at work here.
-my @left = grep { -O && !(/mailwitness-(\d+)-/ && -e "/proc/$1") } glob '/dev/shm/mailwitness-* /tmp/mailwitness-run-*';
-is("@left", q{}, 'no file is left behind');
+is(join(q{ }, glob "$dir/scratch/*"), q{}, 'no file is left behind');
+{
+    # Without workers there is no folder of ours: others may come and go beside it.
+    ($report) = tool('print $ENV{HOME}', q{}, 'x', '--no-sandbox');
+    my $home = (finding($report) // {})->{details}{output} // q{};
+    like($home, qr{^/tmp/mailwitness-run-}, 'without workers a program has a folder in /tmp');
+    ok(!-e $home, '... which is gone with it');
+}
 done_testing();
