@@ -129,7 +129,7 @@ SKIP: {
     is_deeply(\@stubs, [], 'mails of a daemon whose clock is 100 days behind are whole');
     my @ttls = map { $redis->cli('ttl', "mw:message:$_") } keys %{$kept};
     is_deeply([grep { $_ < 860000 || $_ > 864000 } @ttls], [], '... and are kept as long as others');
-    like($said, qr/^notice warning: our clock is 8640\d\d\d s behind that of Redis/m, '... and the clock is told') or diag($said);
+    like($said, qr/^notice warning: our clock is 86(?:39|40)\d\d\d s behind that of Redis/m, '... and the clock is told') or diag($said);
 
     $redis->cli('flushall');
     my ($live) = feed($config, 100, 4);

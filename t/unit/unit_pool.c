@@ -194,13 +194,53 @@ static bool wait_for_one_generation(void)
     return true;
 }
 
-/* A worker that ended just now is waited for soon. */
-static unsigned wait_for_burials(void)
+static unsigned memory_files_held(void)
+{
+    return left_over(false);
+}
+
+static unsigned descriptors_held(void)
+{
+    return (unsigned)open_files();
+}
+
+static unsigned processes_ended(void)
+{
+    return left_over(true);
+}
+
+/* Workers that are gone are replaced when a message comes. */
+static void examine_any(struct mw_pool *pool)
+{
+    struct mw_error error = {0};
+    struct mw_memfile *message = message_of("Subject: any\n\nx\n");
+    mw_report_free(mw_pool_examine(pool, message, &error));
+    mw_memfile_free(message);
+}
+
+/* What is held when that is as much as wanted, or still is not after a minute. */
+static unsigned wait_for_held(struct mw_pool *pool, unsigned (*held)(void), unsigned wanted)
 {
     int64_t late = seconds() + 60;
     unsigned count;
-    while ((count = left_over(true)) > 0 && seconds() < late)
+    while ((count = held()) != wanted && seconds() < late) {
+        examine_any(pool);
         usleep(2000);
+    }
+    return count;
+}
+
+/* What is held with all workers there, when it has been as much for a while. */
+static unsigned settled(struct mw_pool *pool, unsigned (*held)(void))
+{
+    examine_any(pool);
+    unsigned count = held();
+    for (int same = 0; same < 20; same++) {
+        usleep(5000);
+        unsigned now = held();
+        same = now == count ? same : 0;
+        count = now;
+    }
     return count;
 }
 
@@ -224,10 +264,9 @@ static void test_killing(struct mw_pool *pool)
         .pool = pool, .wanted = longer ? 1000 : 100, .patience = longer ? 600 : 30};
     pthread_t threads[THREADS], killer;
     struct mw_pool_state state;
-    int before = open_files();
     tap_ok(wait_for_one_generation(), "older generations end");
     uint64_t deaths = wait_for_deaths(pool, 0);
-    unsigned files = left_over(false);
+    unsigned before = settled(pool, descriptors_held), files = settled(pool, memory_files_held);
     pthread_create(&killer, NULL, murder, &test);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, ask, &test);
@@ -247,9 +286,12 @@ static void test_killing(struct mw_pool *pool)
     tap_ok(test.kills >= 10 && deaths >= expected,
            "workers were really killed, and that is counted");
     tap_is_number(test.mixed, 0, "no message gets another one's report");
-    tap_is_number(open_files(), before, "no descriptor is left over");
-    tap_is_number(left_over(false), files, "no memory file is left over");
-    tap_is_number(wait_for_burials(), 0, "no process is left that nobody waited for");
+    tap_is_number(wait_for_held(pool, descriptors_held, before), before,
+                  "no descriptor is left over");
+    tap_is_number(wait_for_held(pool, memory_files_held, files), files,
+                  "no memory file is left over");
+    tap_is_number(wait_for_held(pool, processes_ended, 0), 0,
+                  "no process is left that nobody waited for");
     mw_pool_get_state(pool, &state);
     tap_is_number((long long)state.busy, 0, "nothing is counted as under way any more");
 }
