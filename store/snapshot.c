@@ -130,8 +130,11 @@ static int ask_snapshot(struct mw_redis *redis, struct stream *stream)
     enum mw_redis_trouble trouble;
     redisReply *reply = mw_redis_ask(redis, mw_clock_ms() + stream->idle_ms, &trouble,
                                      stream->error, "REPLCONF rdb-only 1");
-    if (!reply)
-        return stream->error->code;
+    if (!reply) {
+        struct mw_error why = *stream->error;
+        return mw_fail(stream->error, why.code, "Redis gives no snapshot: %s%s", why.text,
+                       trouble == MW_REDIS_DENIED ? " (it needs +sync and +replconf)" : "");
+    }
     freeReplyObject(reply);
     stream->transport = mw_redis_transport(redis);
     if (mw_transport_write(stream->transport, &piece, 1, stream->error) != (ssize_t)piece.iov_len)
