@@ -59,7 +59,28 @@ static void print_verdict(FILE *out, const struct mw_report *report)
         fprintf(out, ", %s", mw_action_name(report->action));
     if (report->intended != MW_ACTION_NONE)
         fprintf(out, " (would be %s)", mw_action_name(report->intended));
+    if (report->decided_by) {
+        fputs(" by ", out);
+        mw_terminal_cell(out, report->decided_by, 0, MW_CELL_WHOLE);
+    }
     fputc('\n', out);
+}
+
+/* The envelope's recipients; of those that fared otherwise than the message, how. */
+static void print_recipients(FILE *out, struct mw_arena *arena, const struct mw_report *report)
+{
+    struct mw_report different = *report;
+    different.recipients = (struct mw_fates){0};
+    text_lines(out, arena, "rcpt to", &report->envelope.to);
+    for (size_t i = 0, shown = 0; i < report->recipients.count && shown <= SHOWN; i++) {
+        if (!mw_fate_differs(report, &report->recipients.items[i]))
+            continue;
+        different.recipients = (struct mw_fates){&report->recipients.items[i], 1, 1};
+        mw_card_line(out, shown == 0 ? "but for" : "",
+                     shown == SHOWN ? "... and others (--json)"
+                                    : mw_fates_text(arena, &different, ""));
+        shown++;
+    }
 }
 
 static const char *client_text(struct mw_arena *arena, const struct mw_report *report)
@@ -120,7 +141,7 @@ static void print_facts(FILE *out, struct mw_arena *arena, const struct mw_repor
     mw_card_line(out, "login", login_text(arena, &report->auth));
     if (report->envelope.from)
         mw_card_line(out, "mail from", mw_arena_printf(arena, "<%s>", report->envelope.from));
-    text_lines(out, arena, "rcpt to", &report->envelope.to);
+    print_recipients(out, arena, report);
     address_lines(out, arena, "From", &report->from);
     address_lines(out, arena, "Sender", &report->sender);
     address_lines(out, arena, "Reply-To", &report->reply_to);

@@ -101,6 +101,8 @@ COLUMN(attachments, number(a, (int64_t)r->attachments.count))
 COLUMN(urls, joined(a, &r->indicators.urls))
 COLUMN(unscanned, joined(a, &r->unscanned))
 COLUMN(source, r->source)
+COLUMN(decided_by, r->decided_by)
+COLUMN(recipients, mw_fates_text(a, r, "; "))
 
 static const char *column_filenames(struct mw_arena *arena, const struct mw_report *report)
 {
@@ -165,6 +167,8 @@ static const struct {
     {"urls", column_urls},
     {"unscanned", column_unscanned},
     {"source", column_source},
+    {"decided_by", column_decided_by},
+    {"recipients", column_recipients},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 

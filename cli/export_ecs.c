@@ -190,6 +190,20 @@ static void add_findings(json_t *list, json_t *names, const struct mw_findings *
     }
 }
 
+static json_t *fate(const struct mw_fate *one)
+{
+    json_t *object = json_object();
+    put_text(object, "address", one->address);
+    if (one->action != MW_ACTION_NONE)
+        put_text(object, "action", mw_action_name(one->action));
+    if (one->intended != MW_ACTION_NONE)
+        put_text(object, "intended", mw_action_name(one->intended));
+    put_text(object, "by", one->by);
+    put_text(object, "moved_to", one->moved_to);
+    put_text(object, "added_for", one->added_for);
+    return object;
+}
+
 /* What is ours alone; names of rules go to names as well. */
 static json_t *own(const struct mw_report *report, json_t *names)
 {
@@ -206,6 +220,13 @@ static json_t *own(const struct mw_report *report, json_t *names)
     put_text(envelope, "from", report->envelope.from);
     put(envelope, "to", texts(&report->envelope.to));
     put_text(object, "verdict", mw_verdict_name(report->verdict));
+    put_text(object, "decided_by", report->decided_by);
+    if (report->recipients.count > 0) {
+        json_t *fates = json_array();
+        for (size_t i = 0; i < report->recipients.count; i++)
+            json_array_append_new(fates, fate(&report->recipients.items[i]));
+        put(object, "recipients", fates);
+    }
     put_text(object, "queue_id", report->queue_id);
     put_text(object, "helo", report->helo);
     put_text(object, "login", report->auth.name);

@@ -104,6 +104,7 @@ static void take_correction(struct mw_report *report, const struct mw_facts *fac
             report->action = (enum mw_action)a;
     report->intended = MW_ACTION_NONE;
     report->decided_by = by ? mw_arena_dup(report->arena, by) : NULL;
+    mw_fates_follow(report);
 }
 
 struct mw_report *mw_reach_report(struct mw_reach *reach, const char *id, const char **rescanned,

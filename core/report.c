@@ -1,6 +1,8 @@
 /* report: life, problems, and what follows from findings. */
 #include "core/report.h"
 
+#include <string.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,4 +70,48 @@ void mw_report_received_now(struct mw_report *report)
     char text[MW_TIME_SIZE];
     mw_time_text(mw_time_now(), text);
     report->received = mw_arena_dup(report->arena, text);
+}
+
+bool mw_fate_differs(const struct mw_report *report, const struct mw_fate *fate)
+{
+    return fate->action != report->action || fate->intended != report->intended || fate->moved_to ||
+           fate->added_for;
+}
+
+const char *mw_fates_text(struct mw_arena *arena, const struct mw_report *report,
+                          const char *separator)
+{
+    enum { MOST = 4096 };
+    const char *text = "";
+    for (size_t i = 0; i < report->recipients.count; i++) {
+        const struct mw_fate *fate = &report->recipients.items[i];
+        enum mw_action would = fate->intended;
+        if (!mw_fate_differs(report, fate))
+            continue;
+        if (strlen(text) > MOST)
+            return mw_arena_printf(arena, "%s%s...", text, separator);
+        text = mw_arena_printf(
+            arena, "%s%s%s=%s%s%s%s by %s%s%s%s%s", text, *text ? separator : "",
+            fate->address ? fate->address : "?", mw_action_name(fate->action),
+            would ? " (would be " : "", would ? mw_action_name(would) : "", would ? ")" : "",
+            fate->by ? fate->by : "?", fate->moved_to ? ", moved to " : "",
+            fate->moved_to ? fate->moved_to : "", fate->added_for ? ", added for " : "",
+            fate->added_for ? fate->added_for : "");
+    }
+    return text;
+}
+
+void mw_fates_follow(struct mw_report *report)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < report->recipients.count; i++) {
+        struct mw_fate fate = report->recipients.items[i];
+        if (fate.added_for)
+            continue;
+        report->recipients.items[kept++] = (struct mw_fate){.address = fate.address,
+                                                            .action = report->action,
+                                                            .intended = report->intended,
+                                                            .by = report->decided_by};
+    }
+    report->recipients.count = kept;
 }

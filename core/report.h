@@ -178,6 +178,17 @@ struct mw_indicators {
     struct mw_texts urls, domains, ipv4, ipv6, emails, md5, sha1, sha256, mac;
 };
 
+/* What became of one recipient. */
+struct mw_fate {
+    const char *address;
+    enum mw_action action;   /* what was done for it */
+    enum mw_action intended; /* what would have been done, when only observing */
+    const char *by;          /* as decided_by */
+    const char *moved_to;    /* who gets the message instead, joined with ", " */
+    const char *added_for;   /* it was no recipient: whose rule, or removal, brought it in */
+};
+MW_LIST_TYPE(mw_fates, struct mw_fate);
+
 struct mw_report {
     struct mw_arena *arena; /* owned: mw_report_free frees it */
 
@@ -213,11 +224,12 @@ struct mw_report {
     struct mw_attachments attachments;
     struct mw_findings findings; /* about the message as a whole */
     enum mw_verdict verdict;
-    struct mw_engines engines; /* that were asked */
-    struct mw_texts unscanned; /* reasons why something was not scanned */
-    enum mw_action action;     /* what was done */
-    enum mw_action intended;   /* what would have been done, when only observing */
-    const char *decided_by;    /* "policy.NAME", "milter.malicious", "failure.timed_out" */
+    struct mw_engines engines;  /* that were asked */
+    struct mw_texts unscanned;  /* reasons why something was not scanned */
+    enum mw_action action;      /* what was done */
+    enum mw_action intended;    /* what would have been done, when only observing */
+    const char *decided_by;     /* "policy.NAME", "milter.malicious", "failure.timed_out" */
+    struct mw_fates recipients; /* all of the envelope's, and those that were added */
     struct mw_problems errors;
     struct mw_numbers timings; /* microseconds */
 };
@@ -236,6 +248,17 @@ void mw_report_received_now(struct mw_report *report);
 void mw_report_problem(struct mw_report *report, const struct mw_limits *limits,
                        enum mw_problem_kind kind, const char *place, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* Whether a recipient fared otherwise than the message as a whole. */
+bool mw_fate_differs(const struct mw_report *report, const struct mw_fate *fate);
+
+/* Those that did, for people: "bob@x=reject by policy.p, moved to watch@x", with separator between
+ * them; "" for none. In arena, at most 4096 bytes: then "..." follows. */
+const char *mw_fates_text(struct mw_arena *arena, const struct mw_report *report,
+                          const char *separator);
+
+/* All recipients fare as the message does by now, and none was added. */
+void mw_fates_follow(struct mw_report *report);
 
 /* The worst that findings make of what they are about; MW_CLEAN for none. */
 enum mw_verdict mw_verdict_of_findings(const struct mw_findings *findings);

@@ -145,6 +145,18 @@ static const struct mw_field engine_fields[] = {
 #undef HERE
 const struct mw_fields mw_engine_fields = TABLE(mw_engine, engine_fields);
 
+#define HERE mw_fate
+static const struct mw_field fate_fields[] = {
+    TEXT(address),
+    {AT(action), MW_FIELD_ENUM, 0, NULL, mw_action_names},
+    {AT(intended), MW_FIELD_ENUM, 0, NULL, mw_action_names},
+    TEXT(by),
+    TEXT(moved_to),
+    TEXT(added_for),
+};
+#undef HERE
+static const struct mw_fields fate_table = TABLE(mw_fate, fate_fields);
+
 #define HERE mw_report
 static const struct mw_field report_fields[] = {
     TEXT(id),
@@ -189,6 +201,7 @@ static const struct mw_field report_fields[] = {
     {AT(action), MW_FIELD_ENUM, 0, NULL, mw_action_names},
     {AT(intended), MW_FIELD_ENUM, 0, NULL, mw_action_names},
     TEXT(decided_by),
+    LIST(recipients, fate_table, 0),
     LIST(errors, problem_table, MW_FIELD_ALWAYS),
     {AT(timings), MW_FIELD_NUMBERS, MW_FIELD_ALWAYS, NULL, NULL},
 };

@@ -8,7 +8,7 @@
 #include "milter/words.h"
 
 /* What a line says at most of one message, so that all of it fits into a line. */
-enum { WORDS = 24, FINDINGS = 3, LISTED = 10, TEXT_MAX = 200 };
+enum { WORDS = 24, FINDINGS = 3, LISTED = 10, FATES = 100, TEXT_MAX = 200 };
 
 static const char *const stage_names[MW_STAGES] = {"receive", "examine", "decide",
                                                    "store",   "answer",  "learn"};
@@ -193,6 +193,51 @@ static void add_decision(struct line *line, const struct mw_decision *decision)
     add_text(line, "by", decision->by, decision->by);
 }
 
+/* What became of one recipient, for which it was not what became of the message. */
+static void log_fate(struct mw_daemon *daemon, const struct mw_message *message,
+                     const struct mw_report *report, const struct mw_fate *fate)
+{
+    struct line line = {.arena = report->arena};
+    const char *action = mw_action_name(fate->action), *would = mw_action_name(fate->intended);
+    bool observed = fate->intended != MW_ACTION_NONE;
+    add_text(&line, "id", message->id, message->id);
+    add_text(&line, "recipient", in_brackets(&line, fate->address), fate->address);
+    add_text(&line, "action",
+             observed ? mw_arena_printf(line.arena, "%s (observed only)", would) : action,
+             observed ? would : action);
+    line.words[line.count++] =
+        (struct mw_log_word){"observed", NULL, NULL, observed ? "true" : "false"};
+    add_text(&line, "by", fate->by, fate->by);
+    if (fate->moved_to)
+        add_text(&line, "moved_to", in_brackets(&line, fate->moved_to), fate->moved_to);
+    if (fate->added_for)
+        add_text(&line, "added_for", in_brackets(&line, fate->added_for), fate->added_for);
+    mw_log_words(
+        daemon->log, MW_LOG_INFO, message->queue_id,
+        mw_arena_printf(line.arena, "recipient: %s by %s", observed ? would : action, fate->by),
+        line.words, line.count);
+}
+
+static void log_fates(struct mw_daemon *daemon, const struct mw_message *message,
+                      const struct mw_report *report)
+{
+    size_t told = 0, more = 0;
+    for (size_t i = 0; i < report->recipients.count; i++) {
+        const struct mw_fate *fate = &report->recipients.items[i];
+        if (!mw_fate_differs(report, fate))
+            continue;
+        if (told++ < FATES)
+            log_fate(daemon, message, report, fate);
+        else
+            more++;
+    }
+    if (more > 0)
+        mw_log_write(daemon->log, MW_LOG_INFO, message->queue_id,
+                     "id=%s and %zu recipients more fared otherwise than the message: the report "
+                     "has all",
+                     message->id, more);
+}
+
 void mw_message_log(struct mw_daemon *daemon, const struct mw_session *session,
                     const struct mw_report *report, const struct mw_decision *decision,
                     const struct mw_stages *stages)
@@ -225,4 +270,5 @@ void mw_message_log(struct mw_daemon *daemon, const struct mw_session *session,
                  mw_arena_printf(line.arena, "%s: %s by %s", verdict,
                                  mw_action_name(decision->action), decision->by),
                  line.words, line.count);
+    log_fates(daemon, message, report);
 }

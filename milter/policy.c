@@ -35,6 +35,7 @@ struct deciding {
     struct outcome *outcomes;
     size_t count;
     struct mw_decision *decision;
+    struct mw_fates added; /* for the end of decision->fates */
 };
 
 struct mw_policy *mw_policy_new(const struct mw_config *config, struct mw_error *error)
@@ -130,6 +131,12 @@ static void raise_for_failures(struct deciding *deciding, struct outcome *outcom
         outcome->action = MW_ACTION_TAG;
 }
 
+/* A rule as what decided. */
+static const char *rule_words(struct mw_arena *arena, const struct mw_config_rule *rule)
+{
+    return mw_arena_printf(arena, "policy.%s", rule->name);
+}
+
 static void judge_recipient(struct deciding *deciding, struct outcome *outcome)
 {
     const struct mw_config *config = deciding->policy->config;
@@ -138,7 +145,7 @@ static void judge_recipient(struct deciding *deciding, struct outcome *outcome)
             outcome->rule = &config->rules.items[i];
     if (outcome->rule) {
         outcome->action = (enum mw_action)outcome->rule->action;
-        outcome->by = mw_arena_printf(deciding->arena, "policy.%s", outcome->rule->name);
+        outcome->by = rule_words(deciding->arena, outcome->rule);
     } else {
         take_verdict(deciding, outcome);
     }
@@ -224,19 +231,33 @@ static void settle(struct deciding *deciding)
                                      own && rule->reason ? rule->reason : milter->quarantine_text);
 }
 
-static void add_removal(struct deciding *deciding, const struct outcome *outcome)
+static void add_removal(struct deciding *deciding, const struct outcome *outcome, const char *by)
 {
     struct mw_removals *removed = &deciding->decision->removed;
     struct mw_removal *one = mw_list_add(deciding->arena, removed, sizeof *removed->items);
-    *one = (struct mw_removal){outcome->recipient, outcome->by, outcome->action};
+    *one = (struct mw_removal){outcome->recipient, by, outcome->action};
 }
 
-static void add_once(struct mw_arena *arena, struct mw_texts *texts, const char *text)
+/* Whether it was not there yet. */
+static bool add_once(struct mw_arena *arena, struct mw_texts *texts, const char *text)
 {
     for (size_t i = 0; i < texts->count; i++)
         if (strcasecmp(texts->items[i], text) == 0)
-            return;
+            return false;
     mw_texts_add(arena, texts, text);
+    return true;
+}
+
+/* One more recipient, because of what was decided for another. */
+static void add_recipient(struct deciding *deciding, const struct outcome *outcome, const char *by,
+                          const char *address)
+{
+    if (!add_once(deciding->arena, &deciding->decision->added, address))
+        return;
+    struct mw_fate *fate =
+        mw_list_add(deciding->arena, &deciding->added, sizeof *deciding->added.items);
+    *fate = (struct mw_fate){.address = address, .by = by};
+    fate->added_for = outcome->recipient ? outcome->recipient : "";
 }
 
 static bool has_text(const struct mw_texts *texts, const char *text)
@@ -254,13 +275,14 @@ static void take_edits(struct deciding *deciding, const struct outcome *outcome)
     struct mw_words words = {deciding->facts->report, deciding->message.failures,
                              decision->action,        outcome->by,
                              outcome->recipient,      &rule->when};
+    const char *by = rule_words(deciding->arena, rule);
     for (size_t i = 0; i < rule->redirect.count; i++)
-        add_once(deciding->arena, &decision->added, rule->redirect.items[i]);
+        add_recipient(deciding, outcome, by, rule->redirect.items[i]);
     for (size_t i = 0; i < rule->add_recipient.count; i++)
-        add_once(deciding->arena, &decision->added, rule->add_recipient.items[i]);
+        add_recipient(deciding, outcome, by, rule->add_recipient.items[i]);
     if (rule->redirect.count > 0 && outcome->recipient &&
         !has_text(&rule->redirect, outcome->recipient))
-        add_removal(deciding, outcome);
+        add_removal(deciding, outcome, by);
     for (size_t i = 0; i < rule->add_header.count; i++)
         add_once(deciding->arena, &decision->add_headers,
                  mw_words_fill(deciding->arena, &words, rule->add_header.items[i]));
@@ -279,7 +301,7 @@ static void edit(struct deciding *deciding)
     for (size_t i = 0; i < deciding->count; i++) {
         const struct outcome *outcome = &deciding->outcomes[i];
         if (outcome->removed)
-            add_removal(deciding, outcome);
+            add_removal(deciding, outcome, outcome->by);
         else if (outcome->rule && passes((enum mw_action)outcome->rule->action))
             take_edits(deciding, outcome);
         if (!outcome->removed || outcome->action != MW_ACTION_REJECT)
@@ -287,7 +309,56 @@ static void edit(struct deciding *deciding)
         if (milter->removed == 1)
             decision->action = MW_ACTION_QUARANTINE;
         if (milter->removed_to)
-            add_once(deciding->arena, &decision->added, milter->removed_to);
+            add_recipient(deciding, outcome, outcome->by, milter->removed_to);
+    }
+}
+
+/* Who gets what one that is removed would have got; NULL: nobody. */
+static const char *moved_to(const struct deciding *deciding, const struct outcome *outcome)
+{
+    const char *text = "";
+    const struct mw_config_rule *rule = outcome->rule;
+    if (outcome->removed)
+        return outcome->action == MW_ACTION_REJECT ? deciding->policy->config->milter.removed_to
+                                                   : NULL;
+    for (size_t i = 0; i < rule->redirect.count; i++)
+        text = mw_arena_printf(deciding->arena, "%s%s%s", text, *text ? ", " : "",
+                               rule->redirect.items[i]);
+    return text;
+}
+
+static void add_fate(struct deciding *deciding, const struct mw_fate *fate)
+{
+    bool observed = deciding->decision->observed;
+    struct mw_fates *fates = &deciding->decision->fates;
+    struct mw_fate *one = mw_list_add(deciding->arena, fates, sizeof *fates->items);
+    *one = *fate;
+    one->intended = observed ? fate->action : MW_ACTION_NONE;
+    one->action = !observed ? fate->action : fate->added_for ? MW_ACTION_NONE : MW_ACTION_ACCEPT;
+}
+
+/* Those that stay fare as the message does. Only observed, all get it as it is. */
+static void tell_fates(struct deciding *deciding)
+{
+    struct mw_decision *decision = deciding->decision;
+    size_t next = 0;
+    for (size_t i = 0; i < deciding->count; i++) {
+        const struct outcome *outcome = &deciding->outcomes[i];
+        /* Removals stand in the order of recipients. */
+        bool removed = next < decision->removed.count &&
+                       decision->removed.items[next].recipient == outcome->recipient;
+        struct mw_fate fate = {outcome->recipient, decision->action, 0, decision->by, NULL, NULL};
+        if (removed) {
+            fate.action = decision->removed.items[next].action;
+            fate.by = decision->removed.items[next++].by;
+            fate.moved_to = moved_to(deciding, outcome);
+        }
+        if (outcome->recipient)
+            add_fate(deciding, &fate);
+    }
+    for (size_t i = 0; i < deciding->added.count; i++) {
+        deciding->added.items[i].action = decision->action;
+        add_fate(deciding, &deciding->added.items[i]);
     }
 }
 
@@ -306,6 +377,7 @@ const struct mw_decision *mw_policy_decide(const struct mw_policy *policy,
     settle(&deciding);
     if (passes(deciding.decision->action))
         edit(&deciding);
+    tell_fates(&deciding);
     return deciding.decision;
 }
 

@@ -49,7 +49,8 @@ struct mw_decision {
     const char *text;      /* their words, filled in: may look like anything */
     const char *reason;    /* of quarantine, filled in */
     struct mw_removals removed;
-    struct mw_texts added;                    /* recipients */
+    struct mw_texts added; /* recipients */
+    struct mw_fates fates; /* what becomes of each recipient and of those added */
     struct mw_texts add_headers, set_headers; /* "Name: value", filled in */
     const char *subject_prefix;               /* filled in; NULL: none */
 };

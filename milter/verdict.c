@@ -47,6 +47,7 @@ static const struct mw_decision *decide(const struct mw_message *message, struct
     report->action = mw_decision_done(decision);
     report->intended = decision->observed ? decision->action : MW_ACTION_NONE;
     report->decided_by = decision->by;
+    report->recipients = decision->fates;
     return decision;
 }
 
@@ -77,6 +78,7 @@ static void correct(struct mw_daemon *daemon, const struct mw_message *message,
     report->action = MW_ACTION_TEMPFAIL;
     report->intended = MW_ACTION_NONE;
     report->decided_by = MW_DECIDED_ANEW;
+    mw_fates_follow(report);
     if (mw_memory_save(daemon->memory, report, &error) != 0)
         mw_log_write(daemon->log, MW_LOG_ERROR, message->queue_id,
                      "%s: what was stored could not be corrected: %s", message->id, error.text);

@@ -17,7 +17,7 @@ static const char *const message_facts[] = {
     "login",      "envelope_from", "envelope_to", "from",          "to",          "subject",
     "date",       "message_id",    "size",        "sha256",        "attachments", "new",
     "verdict",    "unscanned",     "findings",    "findings_json", "action",      "intended",
-    "decided_by", "corrected",     "event",       "rescanned",     "report_form",
+    "decided_by", "corrected",     "event",       "rescanned",     "report_form", "recipients",
 };
 enum { MESSAGE_FACTS = sizeof message_facts / sizeof *message_facts };
 

@@ -38,7 +38,7 @@ const char mw_schema_script[] =
     "end\n"
     "from, to, n = group()\n"
     "if ARGV[6] == '1' then\n"
-    "  redis.call('HDEL', KEYS[1], 'intended')\n"
+    "  redis.call('HDEL', KEYS[1], 'intended', 'recipients')\n"
     "  redis.call('HSET', KEYS[1], 'corrected', '1', unpack(ARGV, from, to))\n"
     "elseif n > 0 and redis.call('HEXISTS', KEYS[1], 'corrected') == 0 then\n"
     "  redis.call('HSET', KEYS[1], unpack(ARGV, from, to))\n"
@@ -447,6 +447,8 @@ static void action_facts(struct writing *writing)
     if (report->intended != MW_ACTION_NONE)
         fact(writing, "intended", mw_action_name(report->intended));
     fact(writing, "decided_by", report->decided_by);
+    if (writing->version >= 3)
+        fact(writing, "recipients", mw_fates_text(writing->arena, report, ", "));
 }
 
 /* All fields, also empty ones: a stream keeps the names once while they are the same. */

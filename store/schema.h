@@ -19,7 +19,7 @@
  *
  *     2  findings_json; data tells also what holds the bytes
  */
-enum { MW_SCHEMA_VERSION = 2 };
+enum { MW_SCHEMA_VERSION = 3 };
 
 /* What decided (the report's decided_by) when the mail server did not take the answer. Such a
  * report is saved a second time, and in whatever order both come its action is the one kept. */

@@ -152,6 +152,12 @@ static inline struct mw_report *made_up_report(struct mw_id_source *ids, long nu
     report->action = MW_ACTION_ACCEPT;
     report->intended = MW_ACTION_TAG;
     report->decided_by = "milter.clean";
+    struct mw_fate *fate =
+        mw_list_add(arena, &report->recipients, sizeof *report->recipients.items);
+    *fate = (struct mw_fate){.address = report->envelope.to.items[0],
+                             .action = MW_ACTION_ACCEPT,
+                             .intended = MW_ACTION_TAG,
+                             .by = report->decided_by};
     /* One in ten carries something large that others carry too. */
     if (number % MADE_UP_CAMPAIGN == 0)
         made_up_attachment(report, "1.2", -number / 100 - 1, MADE_UP_LARGE);

@@ -123,6 +123,11 @@ static const struct mw_decision *decide_for(const char *text, struct mw_report *
     copy->by = mw_arena_dup(report->arena, copy->by);
     for (size_t i = 0; i < copy->added.count; i++)
         copy->added.items[i] = mw_arena_dup(report->arena, copy->added.items[i]);
+    for (size_t i = 0; i < copy->fates.count; i++) {
+        struct mw_fate *fate = &copy->fates.items[i];
+        fate->address = mw_arena_dup(report->arena, fate->address);
+        fate->moved_to = fate->moved_to ? mw_arena_dup(report->arena, fate->moved_to) : NULL;
+    }
     mw_policy_free(policy);
     mw_config_free(config);
     return copy;
@@ -653,6 +658,62 @@ static void test_recipients(void)
     }
 }
 
+static const struct {
+    const char *what, *milter, *policy, *fates;
+} fates[] = {
+    {"what is done for all is done for each", "", "{ action = \"tag\"; }",
+     "ann@x=tag by policy.rule-1|bob@x=tag by policy.rule-1|cid@x=tag by policy.rule-1"},
+    {"a recipient that is removed is refused", "recipients = \"each\"; removed_to = \"w@x\";",
+     "{ name = \"no\"; when: { recipient = \"bob@*\"; }; action = \"reject\"; }",
+     "ann@x=accept by milter.clean|bob@x=reject by policy.no to w@x|"
+     "cid@x=accept by milter.clean|w@x=accept by policy.no added for bob@x"},
+    {"... or thrown away", "",
+     "{ name = \"no\"; when: { recipient = \"cid@*\"; }; action = \"discard\"; }",
+     "ann@x=accept by milter.clean|bob@x=accept by milter.clean|cid@x=discard by policy.no"},
+    {"one that is redirected says where to", "",
+     "{ name = \"m\"; when: { recipient = \"bob@*\"; }; action = \"tag\"; redirect = [\"v@x\", "
+     "\"w@x\"]; }",
+     "ann@x=tag by policy.m|bob@x=tag by policy.m to v@x, w@x|cid@x=tag by policy.m|"
+     "v@x=tag by policy.m added for bob@x|w@x=tag by policy.m added for bob@x"},
+    {"a refusal is for all, whoever it is decided for", "",
+     "{ name = \"no\"; when: { recipient = \"bob@*\"; }; action = \"reject\"; }",
+     "ann@x=reject by policy.no|bob@x=reject by policy.no|cid@x=reject by policy.no"},
+    {"observing, all get it, and what would be done is told",
+     "mode = \"observe\"; recipients = \"each\";",
+     "{ name = \"no\"; when: { recipient = \"bob@*\"; }; action = \"reject\"; }",
+     "ann@x=accept/accept by milter.clean|bob@x=accept/reject by policy.no|"
+     "cid@x=accept/accept by milter.clean"},
+};
+
+static const char *fates_of(struct mw_arena *arena, const struct mw_decision *decision)
+{
+    const char *text = "";
+    for (size_t i = 0; i < decision->fates.count; i++) {
+        const struct mw_fate *one = &decision->fates.items[i];
+        text = mw_arena_printf(arena, "%s%s%s=%s%s%s by %s%s%s%s%s", text, *text ? "|" : "",
+                               one->address, mw_action_name(one->action), one->intended ? "/" : "",
+                               one->intended ? mw_action_name(one->intended) : "", one->by,
+                               one->moved_to ? " to " : "", one->moved_to ? one->moved_to : "",
+                               one->added_for ? " added for " : "",
+                               one->added_for ? one->added_for : "");
+    }
+    return text;
+}
+
+static void test_fates(void)
+{
+    for (size_t i = 0; i < sizeof fates / sizeof *fates; i++) {
+        char text[SIZE];
+        struct mw_report *report = to_three();
+        bool observe = strstr(fates[i].milter, "observe");
+        snprintf(text, sizeof text, "milter: { %s %s }; policy: ( %s );",
+                 observe ? "" : "mode = \"act\";", fates[i].milter, fates[i].policy);
+        tap_is(fates_of(report->arena, decide_for(text, report, 0, false)), fates[i].fates,
+               fates[i].what);
+        mw_report_free(report);
+    }
+}
+
 /* Rules that change who gets it, and what is added. */
 static const struct {
     const char *what, *policy, *removed, *added, *add, *set, *prefix;
@@ -854,6 +915,7 @@ int main(void)
     test_direction();
     test_recipients();
     test_edits();
+    test_fates();
     test_words();
     test_named();
     test_modes();
