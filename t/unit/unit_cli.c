@@ -192,7 +192,7 @@ static void test_report(void)
     tap_is(line,
            "\r\n01931f6f-0000-7000-8000-000000000000,2026-11-24T14:30:20.500Z,malicious,reject,"
            "a@example.com,b@example.org,,a@example.com,b@example.org,'=1+1,,,192.0.2.1,mx.example,"
-           "Q1,10,,1,x.exe,11,yara:Bad,,,\r\n",
+           "Q1,10,,1,x.exe,11,yara:Bad,,,,,\r\n",
            "a report is one line with all columns");
     json_t *ecs = mw_ecs_of(report);
     tap_is(at(ecs, "@timestamp"), "2026-11-24T14:30:20.500Z", "ECS has the time of receipt");
