@@ -52,6 +52,11 @@ static int wait_until(const struct job *job, int64_t until_us, struct mw_error *
     return mw_channel_wait(job->channel, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX, error);
 }
 
+static int fail_died(struct mw_error *error)
+{
+    return mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
+}
+
 /* A memory file for a result of so many bytes, on its way to the worker. */
 static int give_room(struct job *job, uint64_t size, struct mw_error *error)
 {
@@ -64,7 +69,8 @@ static int give_room(struct job *job, uint64_t size, struct mw_error *error)
     if (!job->file)
         return error->code;
     int fd = mw_memfile_fd(job->file);
-    return mw_channel_send(job->channel, &frame, &fd, 1, error);
+    int sent = mw_channel_send(job->channel, &frame, &fd, 1, error);
+    return sent == MW_ERR_MISSING || sent == MW_ERR_BUSY ? fail_died(error) : sent;
 }
 
 static struct mw_report *read_filed(struct job *job, struct mw_error *error)
@@ -121,17 +127,43 @@ static struct mw_report *hear(struct job *job, struct mw_frame_in *frame, unsign
     return report;
 }
 
+/* Whether something unread can be the job: after a word from the worker it is the room that it
+ * asked for. Were that taken for the job, one message could end one worker after the other. */
+static bool may_be_unread(const struct job *job)
+{
+    return job->channel->phase == MW_PHASE_WORKING;
+}
+
 /* What it means that no frame could be received. */
 static void explain(const struct job *job, struct mw_error *error)
 {
     if (error->code == MW_ERR_TIMEOUT) /* there is nothing, after all */
         *error = (struct mw_error){0};
-    if (error->code != MW_ERR_MISSING)
+    bool ended =
+        error->code == MW_ERR_MISSING || (error->code == MW_ERR_BUSY && !may_be_unread(job));
+    if (!ended)
         return;
     if (mw_clock_us() >= after(job->asked_us, job->wait->alarm_ms))
         mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms", job->wait->alarm_ms);
     else
-        mw_fail(error, MW_ERR_INTERNAL, "the worker that read the message died");
+        fail_died(error);
+}
+
+/* A frame that may be believed; without one error is set, or there is nothing yet. */
+static bool receive_frame(struct job *job, struct mw_frame_in *frame, unsigned char *room,
+                          struct mw_error *error)
+{
+    bool first = may_be_unread(job);
+    if (mw_channel_receive(job->channel, frame, room, MW_FRAME_RESULT_MAX, 0, error) != 0) {
+        explain(job, error);
+        return false;
+    }
+    /* Sent between our look at the channel and the job. */
+    if (first && !mw_channel_is_read(job->channel)) {
+        mw_fail(error, MW_ERR_BUSY, "a worker answered a job that it had not read");
+        return false;
+    }
+    return true;
 }
 
 static struct mw_report *receive(struct job *job, struct mw_error *error)
@@ -143,10 +175,8 @@ static struct mw_report *receive(struct job *job, struct mw_error *error)
         mw_fail_errno(error, "cannot read a worker's answer");
         return NULL;
     }
-    if (mw_channel_receive(job->channel, &frame, room, MW_FRAME_RESULT_MAX, 0, error) == 0)
+    if (receive_frame(job, &frame, room, error))
         report = hear(job, &frame, &room, error);
-    else
-        explain(job, error);
     free(room);
     return report;
 }
@@ -161,7 +191,7 @@ static void look_at_clock(struct job *job, int64_t *tick_us, int64_t *unread_us,
         mw_fail(error, MW_ERR_TIMEOUT, "the worker took longer than %u ms", wait->work_ms);
     } else if (now >= *unread_us) {
         *unread_us = INT64_MAX;
-        if (!mw_channel_is_read(job->channel))
+        if (may_be_unread(job) && !mw_channel_is_read(job->channel))
             mw_fail(error, MW_ERR_BUSY, "a worker did not read its job within %u ms",
                     wait->unread_ms);
     } else if (now >= *tick_us) {

@@ -32,7 +32,8 @@ struct mw_job_wait {
 
 /*
  * Waits for the report of the job that was given; the caller frees it. *spent: the worker
- * takes no more jobs. NULL with MW_ERR_BUSY: the worker has not read the job, another may;
+ * takes no more jobs. NULL with MW_ERR_BUSY: the worker has not read the job (whatever else it
+ * said or did), another may;
  * MW_ERR_TIMEOUT; MW_ERR_INTERNAL: it died; MW_ERR_FORMAT: what it said is no sound report;
  * MW_ERR_MISSING: nobody wants it any more. After an error the worker is not to be used.
  */

@@ -388,7 +388,7 @@ static void settle(struct mw_pool *pool, struct generation *generation, struct w
 
 /* --- a message and its place ---------------------------------------------------------------- */
 
-static void add_ms(struct timespec *time, int64_t us)
+static void add_us(struct timespec *time, int64_t us)
 {
     clock_gettime(CLOCK_MONOTONIC, time);
     time->tv_sec += us / 1000000;
@@ -407,7 +407,7 @@ static void doze(struct mw_pool *pool, struct place *place, int64_t until_us)
     int64_t now = mw_clock_us(), pause_us = pool->current->pause_until_us;
     if (pause_us > now && pause_us < until_us)
         until_us = pause_us;
-    add_ms(&time, until_us > now ? until_us - now : 0);
+    add_us(&time, until_us > now ? until_us - now : 0);
     pthread_cond_timedwait(&place->given, &pool->lock, &time);
 }
 
@@ -511,12 +511,14 @@ static bool tick_on(void *user)
     return true;
 }
 
-/* More patience each time, but never beyond the bound. */
+/* More patience each time, up to the bound; but whoever got a worker just before it has as much
+ * as anybody at first, or a sound worker would be ended for not having run at once. */
 static unsigned unread_ms(const struct place *place)
 {
     int64_t left_ms = (place->late_us - mw_clock_us()) / MS;
-    unsigned ms = UNREAD_MS << (place->tries < UNREAD_DOUBLINGS ? place->tries : UNREAD_DOUBLINGS);
-    return left_ms < 1 ? 1 : left_ms < ms ? (unsigned)left_ms : ms;
+    unsigned doublings = place->tries < UNREAD_DOUBLINGS ? place->tries : UNREAD_DOUBLINGS;
+    unsigned ms = (unsigned)UNREAD_MS << doublings;
+    return left_ms < UNREAD_MS ? UNREAD_MS : left_ms < ms ? (unsigned)left_ms : ms;
 }
 
 static struct mw_report *do_job(const struct mw_pool *pool, struct place *place,
@@ -629,7 +631,7 @@ struct mw_report *mw_pool_examine_waiting(struct mw_pool *pool, const struct mw_
     do {
         report = try_worker(pool, &place, message, &again, error);
         place.tries++;
-    } while (again);
+    } while (again && mw_clock_us() < place.late_us);
     count(pool, -1, report != NULL, report == NULL);
     if (!report && error->code != MW_ERR_BUSY)
         note_message(pool, message, error);
@@ -703,7 +705,7 @@ static void *keep_mending(void *user)
     while (!pool->ending) {
         struct timespec time;
         if (pause_us > 0) {
-            add_ms(&time, pause_us);
+            add_us(&time, pause_us);
             pthread_cond_timedwait(&pool->mend, &pool->lock, &time);
         } else if (!pool->current->lost) {
             pthread_cond_wait(&pool->mend, &pool->lock);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,13 +30,15 @@ enum {
     TIME_MS = 1000,
     LATE_US = 4000000,
     ROUNDS = 3000,
-    SLOW_US = 400000
+    SLOW_US = 400000,
+    MOST_TRIES = 50
 };
 
 /* What attackers tell; shared with them since before they were forked, for this test alone. */
 static struct {
     atomic_int pid, over;
     atomic_uint secrets; /* bytes of other people's mail that they saw */
+    atomic_uint tries;   /* workers that the attacker's message got */
 } * told;
 
 static pid_t asker;
@@ -150,6 +153,27 @@ static void never_file(void)
     hang_busy();
 }
 
+/* Asks for room, does not read the answer, and ends: nothing that was sent to it is to look as if
+ * it had not read its job, which another worker would get then, and another. */
+static void leave_room_unread(void)
+{
+    unsigned char room[128];
+    struct mw_error error = {0};
+    struct mw_channel jobs = own_channel(MW_PHASE_WORKING);
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_LARGE);
+    struct pollfd ready = {.fd = jobs.socket, .events = POLLIN};
+    mw_frame_put_number(&frame, 100000);
+    mw_channel_send(&jobs, &frame, NULL, 0, &error);
+    poll(&ready, 1, TIME_MS);
+}
+
+static void leave_room_unread_and_hang(void)
+{
+    no_alarm();
+    leave_room_unread();
+    hang_busy();
+}
+
 /* What only the asking side may say. */
 static void give_orders(void)
 {
@@ -220,6 +244,8 @@ static const struct {
     {"answers, and hangs then", hang_idle},
     {"hangs", hang_busy},
     {"asks for room and never fills it", never_file},
+    {"leaves the room it asked for, and ends", leave_room_unread},
+    {"leaves the room it asked for, and hangs", leave_room_unread_and_hang},
     {"gives orders", give_orders},
     {"takes all memory it can get", fill_memory},
     {"takes all descriptors it can get", fill_descriptors},
@@ -239,6 +265,8 @@ static int is_new(void *user, const char *address)
         usleep(SLOW_US);
     if (sscanf(address, "act%u@", &number) == 1 && number < sizeof acts / sizeof *acts) {
         atomic_store(&told->pid, getpid());
+        if (atomic_fetch_add(&told->tries, 1) >= MOST_TRIES)
+            _exit(9); /* or it would never end */
         acts[number].act();
         atomic_store(&told->over, 1);
         _exit(9);
@@ -330,6 +358,7 @@ static void test_act(struct mw_pool *pool, unsigned number)
     int64_t longest_us = 0;
     atomic_store(&told->pid, 0);
     atomic_store(&told->secrets, 0);
+    atomic_store(&told->tries, 0);
     pthread_create(&other, NULL, attack, &attacker);
     for (unsigned i = 0; i < VICTIMS; i++) {
         victims[i] = (struct victim){.pool = pool, .number = i};
@@ -349,6 +378,7 @@ static void test_act(struct mw_pool *pool, unsigned number)
            "while a worker %s all mail of others is examined, each as its own", acts[number].name);
     tap_ok(atomic_load(&told->secrets) == 0, "... it has seen none of it");
     tap_ok(goes(pid), "... and is replaced");
+    tap_is_number(atomic_load(&told->tries), 1, "... and no other worker got its message");
 }
 
 static void notice(void *user, bool bad, const char *text)
@@ -426,12 +456,41 @@ static void test_all(bool fresh)
     tap_is_number(open_files(), before, "no descriptor is left over");
 }
 
+/* An answer that is on its way when the job comes: no worker that has not read a job knows what to
+ * say to it. */
+static void test_answer_before_job(void)
+{
+    int ends[2];
+    bool spent;
+    struct mw_error error = {0};
+    const struct mw_job_wait wait = {.unread_ms = TIME_MS, .result_max = SIZE_MAX};
+    struct mw_memfile *file = mw_memfile_new("message", &error);
+    struct mw_report *report = mw_report_new();
+    report->md5 = report->sha1 = report->sha256 = report->sha512 = "";
+    mw_memfile_append(file, mw_bytes_of("Subject: of a victim\n\n"), SIZE_MAX, &error);
+    if (!tap_ok(mw_memfile_seal(file, &error) == 0 && mw_channel_pair(ends, &error) == 0,
+                "there is a channel"))
+        return;
+    struct mw_channel here = {ends[0], MW_CHANNEL_JOBS, true, MW_PHASE_IDLE};
+    struct mw_channel there = {ends[1], MW_CHANNEL_JOBS, false, MW_PHASE_WORKING};
+    mw_job_give(&here, MW_FRAME_JOB, file, &error);
+    mw_job_answer(&there, report, false, &error);
+    struct mw_report *answer = mw_job_await(&here, &wait, &spent, &error);
+    tap_ok(!answer && error.code == MW_ERR_BUSY, "an answer to a job that was not read is none");
+    mw_report_free(answer);
+    mw_report_free(report);
+    mw_memfile_free(file);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     asker = getpid();
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (told == MAP_FAILED)
         return 2;
+    test_answer_before_job();
     test_all(true);
     test_all(false);
     return tap_done();
