@@ -19,7 +19,7 @@
 #include "worker/sandbox_exec.h"
 #include "worker/scratch.h"
 
-enum { SAID_MAX = 400, ARGUMENTS = 256, EXTENSION = 10, CHILDREN = 256 };
+enum { SAID_MAX = 400, ARGUMENTS = 256, EXTENSION = 10, CHILDREN = 4096 };
 
 /* One program under way. */
 struct run {
@@ -119,24 +119,32 @@ _Noreturn static void become_program(struct run *run, int out, int err)
 
 /* --- beside it ---------------------------------------------------------------------- */
 
+/* A number that was cut off, or of one that is gone, would be somebody else's. */
+static bool is_own_child(pid_t pid)
+{
+    siginfo_t info;
+    return pid > 1 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 /* Ends each child this process has, or those in sessions that are not ours; false when there are
  * no children, or no list of them. */
 static bool end_children(bool strays)
 {
-    char path[64], line[CHILDREN * 8], *rest = NULL;
+    char path[64], *line = NULL, *rest = NULL;
+    size_t room = 0;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
     FILE *file = fopen(path, "re");
-    char *found = file ? fgets(line, sizeof line, file) : NULL;
+    bool found = file && getline(&line, &room, file) > 0;
     if (file)
         fclose(file);
-    if (!found)
-        return false;
-    for (char *word = strtok_r(found, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = found ? strtok_r(line, " ", &rest) : NULL; word;
+         word = strtok_r(NULL, " ", &rest)) {
         int pid = atoi(word);
-        if (pid > 1 && (!strays || getsid(pid) != getsid(0)))
+        if (is_own_child(pid) && (!strays || getsid(pid) != getsid(0)))
             kill(pid, SIGKILL);
     }
-    return true;
+    free(line);
+    return found;
 }
 
 void mw_program_end_strays(void)

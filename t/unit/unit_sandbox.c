@@ -27,6 +27,7 @@
 
 #include "t/unit/tap.h"
 #include "worker/landlock.h"
+#include "worker/program.h"
 #include "worker/sandbox.h"
 #include "worker/sandbox_exec.h"
 
@@ -642,6 +643,45 @@ static int without_landlock(enum mw_sandbox_mode mode)
     return status;
 }
 
+/* In a process of its own. A list of them that is cut off ends with a number of anybody's. */
+static int end_many_strays(void)
+{
+    enum { STRAYS = 600 };
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    for (int i = 0; i < STRAYS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            setsid();
+            for (;;)
+                pause();
+        }
+        if (pid < 0)
+            return 2;
+        while (getsid(pid) == getsid(0))
+            usleep(100);
+    }
+    mw_program_end_strays();
+    int ended = 0, status;
+    for (int i = 0; i < 5000 && ended < STRAYS; i++) {
+        if (waitpid(-1, &status, WNOHANG) > 0)
+            ended++;
+        else
+            usleep(1000);
+    }
+    return ended == STRAYS ? 0 : 1;
+}
+
+static void test_strays(void)
+{
+    int status = 1;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(end_many_strays());
+    waitpid(pid, &status, 0);
+    tap_is_number(status, 0, "however many a program left behind, all of them are ended");
+}
+
 int main(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -671,6 +711,7 @@ int main(void)
     test_first_to_go();
     test_landlock();
     test_programs();
+    test_strays();
     tap_is_number(without_landlock(MW_SANDBOX_REQUIRED), 0,
                   "a required sandbox refuses to run where the kernel lacks a part of it");
     tap_is_number(without_landlock(MW_SANDBOX_BEST), 0,
