@@ -33,8 +33,8 @@ static const struct mw_command *const commands[] = {
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* "mailwitness NAME: " and the text, which may hold what came from mail. */
-static void tell(const struct mw_command *command, const char *kind, const char *format,
-                 va_list arguments)
+__attribute__((format(printf, 3, 0))) static void
+tell(const struct mw_command *command, const char *kind, const char *format, va_list arguments)
 {
     char *text = NULL;
     struct mw_arena *arena = mw_arena_new();
