@@ -14,7 +14,7 @@
 #include "milter/wake.h"
 
 /* What an asker has for its whole question, and for taking the whole answer. */
-enum { ASKERS = 16, PATIENCE_MS = 5000 };
+enum { ASKERS = 16, PATIENCE_MS = 5000, PAUSE_US = 10000 };
 
 static const char *const commands[] = {"status", "stats", "reload"};
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -241,6 +241,8 @@ static void *listen_for_askers(void *argument)
         int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             take(control, fd);
+        else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            usleep(PAUSE_US); /* no descriptor is left: whoever asks goes on waiting */
     }
 }
 

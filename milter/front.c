@@ -218,7 +218,7 @@ static void take_connections(const struct mw_front *front, int listener)
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         lead(front, fd);
-    else if (errno == EMFILE || errno == ENFILE)
+    else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
         usleep(PAUSE_US);
 }
 
