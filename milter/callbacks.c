@@ -243,7 +243,8 @@ struct patience {
     int64_t told_us;
 };
 
-/* The mail server is told now and then that we are still at it. */
+/* The mail server is told now and then that we are still at it. One that does not read what it was
+ * told before would hold us up, and the worker that we have or wait for. */
 static void keep_alive(void *user)
 {
     struct patience *patience = user;
@@ -252,7 +253,8 @@ static void keep_alive(void *user)
     if (now_us - patience->told_us < PROGRESS_US)
         return;
     patience->told_us = now_us;
-    smfi_progress(patience->context);
+    if (mw_reader_is_heard())
+        smfi_progress(patience->context);
 }
 
 static sfsistat on_end_of_message(SMFICTX *context)

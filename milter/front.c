@@ -44,7 +44,8 @@ struct end {
     bool looked_at;        /* frames of a mail server, not answers of libmilter */
     uint32_t interest;     /* as epoll knows it */
     size_t start, size, good;
-    unsigned char buffer[BUFFER];
+    unsigned char
+        *buffer; /* room for BUFFER bytes; NULL while there are none: most ends are idle */
 };
 
 struct relay {
@@ -86,6 +87,8 @@ static void look_at_frames(struct end *end)
  * had now. */
 static bool take(struct end *end)
 {
+    if (!end->buffer && !(end->buffer = malloc(BUFFER)))
+        abort();
     if (end->start > 0)
         memmove(end->buffer, end->buffer + end->start, end->size);
     end->start = 0;
@@ -145,9 +148,19 @@ static void pump(struct end *end)
 
 static void close_relay(struct relay *relay)
 {
-    close(relay->ends[0].source.fd);
-    close(relay->ends[1].source.fd);
+    for (int i = 0; i < 2; i++) {
+        close(relay->ends[i].source.fd);
+        free(relay->ends[i].buffer);
+    }
     free(relay);
+}
+
+static void leave_buffer(struct end *end)
+{
+    if (end->size > 0)
+        return;
+    free(end->buffer);
+    end->buffer = NULL;
 }
 
 static void watch(const struct mw_front *front, struct end *end)
@@ -166,6 +179,8 @@ static void move(struct mw_front *front, struct relay *relay, uint32_t events)
 {
     pump(&relay->ends[0]);
     pump(&relay->ends[1]);
+    leave_buffer(&relay->ends[0]);
+    leave_buffer(&relay->ends[1]);
     watch(front, &relay->ends[0]);
     watch(front, &relay->ends[1]);
     /* An end that is gone altogether is reported whatever was asked for. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@
 #include "parsers/parse.h"
 #include "worker/rights.h"
 
-enum { MOST_LISTENERS = MW_FRONT_LISTENERS, STEP_MS = 20, LINGER_MS = 300 };
+enum { MOST_LISTENERS = MW_FRONT_LISTENERS, STEP_MS = 20, LINGER_MS = 300, TRIM_MS = 10000 };
 
 struct lifecycle {
     const struct mw_lifecycle_options *options;
@@ -361,14 +362,32 @@ static void *reload(void *daemon)
     return NULL;
 }
 
+/* Memory that a crowd of connections or large messages had stays with the C library's allocator for
+ * its next need: once there was something it is given back now and then. */
+static void give_memory_back(const struct lifecycle *life, int64_t *next_ms, uint64_t *seen)
+{
+    int64_t now_ms = mw_clock_ms();
+    uint64_t connections = atomic_load(&life->daemon->counters.connections);
+    if (now_ms < *next_ms)
+        return;
+    *next_ms = now_ms + TRIM_MS;
+    if (connections != *seen)
+        malloc_trim(0);
+    *seen = connections;
+}
+
 static int loop(struct lifecycle *life, struct mw_error *error)
 {
-    int step_ms = mw_notify_watchdog_ms();
+    int watchdog_ms = mw_notify_watchdog_ms();
+    int step_ms = watchdog_ms > 0 && watchdog_ms < TRIM_MS ? watchdog_ms : TRIM_MS;
+    int64_t trim_ms = 0;
+    uint64_t seen = 0;
     struct mw_wake_signals signals = {0};
     for (;;) {
-        mw_wake_wait(life->wake, step_ms > 0 ? step_ms : -1, &signals);
-        if (step_ms > 0)
+        mw_wake_wait(life->wake, step_ms, &signals);
+        if (watchdog_ms > 0)
             mw_notify("WATCHDOG=1");
+        give_memory_back(life, &trim_ms, &seen);
         if (mw_engine_has_ended())
             return mw_fail(error, MW_ERR_INTERNAL, "libmilter's loop ended of its own accord");
         if (mw_pool_is_lost(life->daemon->pool))

@@ -18,6 +18,10 @@ bool mw_reader_is_built(void);
  * it. In callbacks. */
 char mw_reader_command(void);
 
+/* Whether the client of this thread takes what it is told: libmilter would wait for that, for as
+ * long as it waits for anything. In callbacks. True when nobody knows. */
+bool mw_reader_is_heard(void);
+
 /* A connection ends, or another begins in its place: nothing that was read ahead stays.
  * From xxfi_close, which libmilter calls in the thread that reads. */
 void mw_reader_close(void);

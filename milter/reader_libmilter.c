@@ -16,10 +16,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "milter/frame.h"
 
-enum { AHEAD = 16384 };
+enum { AHEAD = 16384, PAUSE_US = 10000 };
 
 /* How libmilter is told that there is no frame. */
 enum { ENDED_TIMEOUT = 1, ENDED_MEMORY = 3, ENDED_ERROR = 4, ENDED_CLOSED = 5 };
@@ -210,9 +211,30 @@ char *mi_rd_cmd(int fd, const struct timeval *timeout, char *command, size_t *si
     return (char *)frame.data;
 }
 
+/*
+ * In the C library's place, for libmilter, which alone calls it here: where the system has no
+ * descriptor for a connection it asks again at once, and takes a processor until there is one.
+ */
+int accept(int fd, __SOCKADDR_ARG address, socklen_t *restrict size)
+{
+    int connection = accept4(fd, address, size, SOCK_CLOEXEC);
+    int why = errno;
+    if (connection < 0 && (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM))
+        usleep(PAUSE_US);
+    errno = why;
+    return connection;
+}
+
 bool mw_reader_is_built(void)
 {
     return true;
+}
+
+bool mw_reader_is_heard(void)
+{
+    const struct reader *reader = this_reader(false);
+    struct pollfd ready = {.fd = reader ? reader->fd : -1, .events = POLLOUT};
+    return !reader || poll(&ready, 1, 0) > 0;
 }
 
 char mw_reader_command(void)

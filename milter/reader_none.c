@@ -11,6 +11,11 @@ char mw_reader_command(void)
     return '\0';
 }
 
+bool mw_reader_is_heard(void)
+{
+    return true;
+}
+
 void mw_reader_close(void)
 {
 }

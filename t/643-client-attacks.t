@@ -4,9 +4,10 @@
 use strict;
 use warnings;
 use IO::Select;
+use File::Temp;
 use JSON::PP;
 use lib "$ENV{top_srcdir}/t/lib";
-use Rig qw(free_port slurp wait_until);
+use Rig qw(free_port slurp spew wait_until);
 use Rig::Milter;
 use Test::More;
 
@@ -126,6 +127,85 @@ ok(serves($daemon), 'connections that end within a frame end nothing else');
     is("@named", q{}, 'beside a port there is no socket that any user of the machine could reach by its name');
     is_deeply([grep { -e } map { (split)[7] // () } grep { my @field = split; $own{ $field[6] } && ($field[7] // q{}) =~ m{^/.*/mailwitness-} } split /\n/, slurp('/proc/net/unix')], [], '... nor by a file');
     is($inner->stop, 0, '... and it ends in order');
+}
+
+# --- connections, and nothing on them -------------------------------------------------------------
+sub value_of { my ($file, $name) = @_; my ($value) = slurp("/proc/$file") =~ /^$name:\s+(\d+)/m; return $value }
+sub descriptors { my @all = glob "/proc/$daemon->{pid}/fd/*"; return scalar @all }
+{
+    my $before = descriptors();
+    my $crowd = sub { my ($count) = @_; return map { Rig::Milter->connect_to("127.0.0.1:$port", raw => 1) } 1 .. $count };
+    for (1 .. 2) {
+        my @idle = $crowd->(300);
+        wait_until(20, sub { descriptors() >= $before + 600 });
+        close $_->{socket} for @idle;
+        wait_until(20, sub { descriptors() <= $before + 10 });
+    }
+    my $memory = value_of("$daemon->{pid}/status", 'VmRSS');
+    my @idle = $crowd->(300);
+    wait_until(20, sub { descriptors() >= $before + 600 });
+    my $more = value_of("$daemon->{pid}/status", 'VmRSS') - $memory;
+    cmp_ok($more, '<', 15_000, "300 idle connections cost little memory ($more KB), though there were others before");
+    close $_->{socket} for @idle;
+    ok(serves($daemon), '... and nobody else anything');
+}
+
+# --- no descriptor is left ------------------------------------------------------------------------
+{
+    wait_until(20, sub { descriptors() < 60 });
+    my $limit = descriptors() + 10;
+    system 'prlimit', "--pid=$daemon->{pid}", "--nofile=$limit:";
+    my @held = map { Rig::Milter->connect_to($_, raw => 1) } ($daemon->{socket}) x 40, $daemon->{control};
+    wait_until(20, sub { descriptors() >= $limit });
+    my $ticks = sub { my @stat = split q{ }, slurp("/proc/$daemon->{pid}/stat") =~ s/^.*\)//rs; return $stat[11] + $stat[12] };
+    my $before = $ticks->();
+    sleep 3;
+    my $used = $ticks->() - $before;
+    cmp_ok($used, '<', 50, "a daemon without a descriptor left waits for one, and takes no processor meanwhile ($used ticks in 3 s)");
+    close $_->{socket} for @held;
+    system 'prlimit', "--pid=$daemon->{pid}", '--nofile=1024:';
+    ok(wait_until(20, sub { serves($daemon) }), '... and goes on when there are some again');
+}
+
+# --- who does not read ----------------------------------------------------------------------------
+# Answers fill the socket, then comes a message that takes longer than until the first word of
+# progress: three of them, of different networks, for two workers and the one kept for others.
+{
+    my $folder = File::Temp->newdir;
+    chmod 0755, "$folder";
+    spew("$folder/slow", "#!/bin/sh\nsleep 12\n");
+    chmod 0755, "$folder/slow";
+    my $slow = Rig::Milter->daemon(workers => { count => 2, per_client => 1 }, milter => { queue_time => '5s' },
+        more => "filter: { };\nexec: { slow: { command = \"$folder/slow\"; time = \"20s\"; }; };\n");
+    my $deaf = sub { return Rig::Milter->connect_to($slow->{socket}, steps => 0) };
+    my $unread = sub { my ($one) = @_; my $bytes = pack 'i', 0; ioctl $one->{socket}, 0x541b, $bytes; return unpack 'i', $bytes };
+    my $probe = $deaf->();
+    $probe->{socket}->blocking(0);
+    for (1 .. 2000) { $probe->command('H', "h\0") or last }
+    my ($last, $room) = (-1, 0);
+    ($last, $room) = ($room, $unread->($probe) / 5) while sleep(1) && $last != $unread->($probe) / 5;
+    close $probe->{socket};
+    my @deaf = map { $deaf->() } 1 .. 3;
+    my $rest = 8; # commands that are answered beside these
+    for my $i (0 .. $#deaf) {
+        my $one = $deaf[$i];
+        $one->command('C', "h\0" . '4' . pack('n', 25) . "203.0.$i.1\0");
+        $one->command('H', "h\0") for $rest .. $room - 1;
+        $one->command(@{$_}) for ['H', "h\0"], ['M', "<a\@b.test>\0"], ['R', "<c\@d.test>\0"], ['L', "From\0 a\@b.test\0"],
+            ['L', "Content-Type\0 application/pdf\0"], ['N', q{}], ['B', "%PDF $i"], ['E', q{}];
+    }
+    ok(wait_until(20, sub { my $now = decode_json(scalar qx($ENV{MAILWITNESS} status --json --socket $slow->{control})); $now->{workers}{busy} == 3 }),
+        "three clients have workers, and read none of $room answers");
+    sleep 13;
+    alarm 120;
+    my $link_beside = $slow->connection;
+    $link_beside->hello(address => '198.51.100.1');
+    $link_beside->message($message);
+    ok($slow->wait_log(qr/client=198\.51\.100\.1 .*verdict=clean/), 'who does not read what it is told keeps no worker');
+    my @ends = map { $_->result->{end} } @deaf;
+    is("@ends", 'c c c', '... and is answered when it reads');
+    $link_beside->quit;
+    $slow->stop;
 }
 
 # --- anything at all ----------------------------------------------------------------------------
