@@ -272,7 +272,11 @@ static bool facts_fit(const struct glass *glass, const redisReply *hash, const r
             memcmp(value->str, wanted->data, wanted->size) != 0)
             return false;
     }
-    bool acted = glass->message.report->action == MW_ACTION_NONE || has_fact(hash, "action");
+    const struct mw_report *report = glass->message.report;
+    bool corrected = has_fact(hash, "corrected");
+    bool acted = (report->action == MW_ACTION_NONE || has_fact(hash, "action")) &&
+                 (report->intended == MW_ACTION_NONE || corrected || has_fact(hash, "intended")) &&
+                 (!report->decided_by || has_fact(hash, "decided_by"));
     if (!acted || !has_fact(hash, "verdict") || !has_fact(hash, "findings") ||
         list->elements != glass->hashes.count)
         return false;
