@@ -14,7 +14,9 @@
 static const char status_usage[] =
     "usage: mailwitness status [OPTION]...\n"
     "\n"
-    "Asks mailwitnessd how it is: what is under way, workers, Redis, filters.\n"
+    "Asks mailwitnessd how it is. Prints first what is wrong, then its mode, what is\n"
+    "under way, workers, engines and their age, the last reload, Redis (which it asks\n"
+    "now), the spool and filters.\n"
     "\n"
     "  --config FILE  its configuration, which names the socket (milter.control)\n"
     "  --socket PATH  the socket itself\n"
@@ -103,8 +105,10 @@ static int tell(const struct mw_command *command, const struct options *options,
         const char *why = json_string_value(json_object_get(answer, "error"));
         return mw_command_fail(command, "%s", why ? why : "mailwitnessd cannot");
     }
-    if (!options->json)
-        mw_control_print(answer);
+    if (!options->json && command == &mw_command_reload)
+        mw_control_print_reload(answer);
+    else if (!options->json)
+        mw_control_print_status(answer);
     return json_is_false(json_object_get(json_object_get(answer, "store"), "up")) ? MW_EXIT_FOUND
                                                                                   : MW_EXIT_OK;
 }

@@ -15,4 +15,8 @@ json_t *mw_control_ask(const char *path, const char *name, struct mw_error *erro
 /* Prints an answer for people, a line a fact. */
 void mw_control_print(const json_t *answer);
 
+/* The same for the answers to "status", what is wrong first, and to "reload". */
+void mw_control_print_status(const json_t *answer);
+void mw_control_print_reload(const json_t *answer);
+
 #endif

@@ -587,3 +587,20 @@ bool mw_config_same(const struct mw_config *one, const struct mw_config *other, 
     free(texts[1]);
     return same;
 }
+
+bool mw_config_same_option(const struct mw_config *one, const struct mw_config *other,
+                           const char *section, const char *name)
+{
+    bool same = true;
+    struct mw_arena *arena = mw_arena_new();
+    for (size_t i = 0; i < mw_option_count; i++) {
+        const struct mw_option *option = &mw_options[i];
+        if (strcmp(option->section, section) != 0 || strcmp(option->name, name) != 0)
+            continue;
+        const char *before = mw_option_get(option, one, arena);
+        const char *after = mw_option_get(option, other, arena);
+        same = strcmp(before ? before : "", after ? after : "") == 0;
+    }
+    mw_arena_free(arena);
+    return same;
+}

@@ -106,6 +106,10 @@ void mw_config_sample(FILE *out);
 bool mw_config_same(const struct mw_config *one, const struct mw_config *other,
                     const char *section);
 
+/* Whether an option outside of named sections and rules says the same in both. */
+bool mw_config_same_option(const struct mw_config *one, const struct mw_config *other,
+                           const char *section, const char *name);
+
 /* Writes the manual page of the file, in mdoc(7). */
 void mw_config_manual(FILE *out);
 

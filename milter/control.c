@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +13,7 @@
 
 #include "config.h"
 #include "core/clock.h"
+#include "core/time.h"
 #include "milter/wake.h"
 
 /* What an asker has for its whole question, and for taking the whole answer. */
@@ -46,14 +49,19 @@ static json_t *number(const atomic_uint_fast64_t *counter)
 static json_t *store_state(struct mw_daemon *daemon)
 {
     struct mw_store_state state;
+    struct mw_error why = {0};
+    bool answers = mw_memory_ask_store(daemon->memory, &why) == 0;
     if (!mw_memory_store_state(daemon->memory, &state))
         return json_string("none");
-    return json_pack("{s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "up", state.up,
-                     "trouble", state.trouble, "why", state.why, "address", state.address, "saved",
-                     (json_int_t)state.saved, "spooled", (json_int_t)state.spooled, "replayed",
-                     (json_int_t)state.replayed, "failed", (json_int_t)state.failed, "waiting",
-                     (json_int_t)state.spool_entries, "damaged", (json_int_t)state.damaged,
-                     "damaged_files", (json_int_t)state.damaged_files);
+    if (state.up && !answers) /* it came back, and is not quite there */
+        snprintf(state.why, sizeof state.why, "%.250s", why.text);
+    return json_pack("{s:b, s:b, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "up",
+                     state.up && answers, "answers", answers, "trouble", state.trouble, "why",
+                     state.why, "address", state.address, "saved", (json_int_t)state.saved,
+                     "spooled", (json_int_t)state.spooled, "replayed", (json_int_t)state.replayed,
+                     "failed", (json_int_t)state.failed, "waiting", (json_int_t)state.spool_entries,
+                     "damaged", (json_int_t)state.damaged, "damaged_files",
+                     (json_int_t)state.damaged_files);
 }
 
 static void add_filters(void *user, const struct mw_tracked *tracked)
@@ -76,18 +84,117 @@ static json_t *workers_state(struct mw_daemon *daemon)
                      (json_int_t)pool.deaths, "reused", (json_int_t)pool.reuse.hits);
 }
 
+/* --- what somebody should look at ------------------------------------------------------ */
+
+static void warn(json_t *warnings, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void warn(json_t *warnings, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    json_array_append_new(warnings, json_string(text));
+}
+
+static void warn_of_store(json_t *warnings, const json_t *store)
+{
+    const char *address = json_string_value(json_object_get(store, "address"));
+    const char *why = json_string_value(json_object_get(store, "why"));
+    long long waiting = json_integer_value(json_object_get(store, "waiting"));
+    if (!json_is_object(store))
+        return;
+    if (!json_is_true(json_object_get(store, "up")))
+        warn(warnings, "Redis at %s takes no writes: %s; %lld messages wait in the spool",
+             address ? address : "?", why && *why ? why : "unknown", waiting);
+    long long failed = json_integer_value(json_object_get(store, "failed"));
+    if (failed > 0)
+        warn(warnings, "%lld messages could be stored nowhere, neither in Redis nor in the spool",
+             failed);
+    if (json_integer_value(json_object_get(store, "damaged_files")) > 0)
+        warn(warnings, "the spool has damaged files: see the log, and mailwitness spool list");
+}
+
+static void warn_of_filters(void *user, const struct mw_tracked *tracked)
+{
+    for (size_t i = 0; i < mw_tracked_count(tracked); i++) {
+        struct mw_tracked_state state;
+        mw_tracked_get_state(tracked, i, &state);
+        if (state.info.damaged > 0)
+            warn(user, "filter '%s' is damaged: values that were added may be taken for new",
+                 state.name);
+    }
+}
+
+static void warn_of_engines(json_t *warnings, struct mw_daemon *daemon)
+{
+    char *rest = NULL, *text = mw_pool_warnings(daemon->pool);
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest))
+        warn(warnings, "%s", line);
+    free(text);
+}
+
+static json_t *warnings_of(struct mw_daemon *daemon, const json_t *store)
+{
+    json_t *warnings = json_array();
+    struct mw_last_reload last;
+    char restart[MW_RESTART_TEXT];
+    mw_daemon_get_reload(daemon, &last, restart);
+    warn_of_store(warnings, store);
+    if (last.why.code != 0)
+        warn(warnings, "the last reload failed, what was before is still in force: %s",
+             last.why.text);
+    if (*restart)
+        warn(warnings, "the configuration has another %s: restart mailwitnessd for that", restart);
+    warn_of_engines(warnings, daemon);
+    mw_memory_look(daemon->memory, warn_of_filters, warnings);
+    return warnings;
+}
+
+/* null: there was none. */
+static json_t *last_reload(struct mw_daemon *daemon)
+{
+    struct mw_last_reload last;
+    char restart[MW_RESTART_TEXT], at[MW_TIME_SIZE];
+    mw_daemon_get_reload(daemon, &last, restart);
+    if (last.at_s == 0)
+        return json_null();
+    mw_time_seconds_text(last.at_s, at);
+    return json_pack("{s:s, s:b, s:s*}", "time", at, "ok", last.why.code == 0, "error",
+                     last.why.code == 0 ? NULL : last.why.text);
+}
+
+static json_t *engines_of(struct mw_daemon *daemon)
+{
+    char *text = mw_pool_engines(daemon->pool);
+    json_t *engines = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return engines ? engines : json_array();
+}
+
+static const char *mode_of(struct mw_daemon *daemon)
+{
+    struct mw_snapshot *snapshot = mw_daemon_snapshot(daemon);
+    bool observes = mw_snapshot_config(snapshot)->milter.mode == 0;
+    mw_snapshot_release(snapshot);
+    return observes ? "observe" : "act";
+}
+
 static json_t *status(struct mw_daemon *daemon)
 {
     struct mw_counters *counters = &daemon->counters;
-    json_t *filters = json_object();
+    json_t *filters = json_object(), *store = store_state(daemon);
     mw_memory_look(daemon->memory, add_filters, filters);
-    return json_pack("{s:b, s:s, s:I, s:I, s:s?, s:o, s:o, s:I, s:o, s:o, s:o}", "ok", true,
+    return json_pack("{s:b, s:o, s:s, s:s, s:I, s:I, s:s?, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "ok", true, "warnings", warnings_of(daemon, store), "mode", mode_of(daemon),
                      "version", PACKAGE_VERSION, "pid", (json_int_t)getpid(), "uptime",
                      (json_int_t)((mw_clock_ms() - daemon->started_ms) / 1000), "configuration",
                      daemon->config_path, "connections", number(&counters->connections_open),
                      "messages", number(&counters->messages_open), "held_bytes",
                      (json_int_t)atomic_load(&daemon->admission.held), "workers",
-                     workers_state(daemon), "store", store_state(daemon), "filters", filters);
+                     workers_state(daemon), "engines", engines_of(daemon), "last_reload",
+                     last_reload(daemon), "store", store, "filters", filters);
 }
 
 static json_t *stats(struct mw_daemon *daemon)
@@ -115,7 +222,11 @@ static json_t *reload(struct mw_daemon *daemon)
     if (mw_daemon_reload(daemon, &error) != 0)
         return json_pack("{s:b, s:s}", "ok", false, "error", error.text);
     mw_pool_get_state(daemon->pool, &pool);
-    return json_pack("{s:b, s:I}", "ok", true, "generation", (json_int_t)pool.generation);
+    struct mw_last_reload last;
+    char restart[MW_RESTART_TEXT];
+    mw_daemon_get_reload(daemon, &last, restart);
+    return json_pack("{s:b, s:I, s:s*}", "ok", true, "generation", (json_int_t)pool.generation,
+                     "needs_restart", *restart ? restart : NULL);
 }
 
 char *mw_control_answer(struct mw_daemon *daemon, struct mw_bytes line)

@@ -1,6 +1,7 @@
 /* daemon: start, reload, end. */
 #include "milter/daemon.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -73,6 +74,7 @@ struct mw_daemon *mw_daemon_new(struct mw_config *config, const char *config_pat
     daemon->ids = mw_id_source_new();
     if (!daemon->ids)
         mw_fail_errno(error, "the system gives no random numbers");
+    daemon->started = daemon->snapshot ? mw_snapshot_use(daemon->snapshot) : NULL;
     if (daemon->snapshot && daemon->ids && mw_memory_prepare(config, error) == 0 &&
         start_pool(daemon, config, error) == 0) {
         apply(daemon, config);
@@ -109,6 +111,7 @@ void mw_daemon_free(struct mw_daemon *daemon)
 {
     mw_daemon_rest(daemon);
     mw_snapshot_release(daemon->snapshot);
+    mw_snapshot_release(daemon->started);
     mw_id_source_free(daemon->ids);
     mw_repeats_free(daemon->repeats);
     free(daemon);
@@ -160,6 +163,34 @@ static void replace_snapshot(struct mw_daemon *daemon, struct mw_snapshot *next)
     mw_snapshot_release(old);
 }
 
+/* What is opened, or given up, at the start only. */
+static const char *const at_start[][2] = {
+    {"milter", "listen"},    {"milter", "socket_mode"}, {"milter", "socket_group"},
+    {"milter", "user"},      {"milter", "pid_file"},    {"milter", "control"},
+    {"milter", "core_size"}, {"workers", "user"},       {"metrics", "listen"},
+    {"log", "target"},       {"log", "form"},           {"log", "level"},
+};
+
+/* Says which of these the file has otherwise than the running daemon. */
+static void tell_restart(struct mw_daemon *daemon, const struct mw_config *config)
+{
+    char names[MW_RESTART_TEXT] = "";
+    size_t size = 0;
+    const struct mw_config *started = mw_snapshot_config(daemon->started);
+    for (size_t i = 0; i < sizeof at_start / sizeof *at_start; i++) {
+        const char *const *one = at_start[i];
+        if (!mw_config_same_option(started, config, one[0], one[1]) && size < sizeof names)
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s%s.%s",
+                                     size > 0 ? ", " : "", one[0], one[1]);
+    }
+    pthread_mutex_lock(&daemon->lock);
+    memcpy(daemon->restart, names, sizeof names);
+    pthread_mutex_unlock(&daemon->lock);
+    if (*names)
+        mw_log_write(daemon->log, MW_LOG_WARNING, NULL,
+                     "a reload cannot change %s: restart mailwitnessd for that", names);
+}
+
 /* Workers with the configuration; with the settings before when they cannot be had. */
 static int reload_pool(struct mw_daemon *daemon, const struct mw_config *config,
                        struct mw_error *error)
@@ -193,7 +224,17 @@ static int reload(struct mw_daemon *daemon, struct mw_error *error)
     replace_snapshot(daemon, next);
     mw_repeats_forget(daemon->repeats);
     log_warnings(daemon);
+    tell_restart(daemon, config);
     return 0;
+}
+
+void mw_daemon_get_reload(struct mw_daemon *daemon, struct mw_last_reload *last,
+                          char restart[MW_RESTART_TEXT])
+{
+    pthread_mutex_lock(&daemon->lock);
+    *last = daemon->last_reload;
+    memcpy(restart, daemon->restart, MW_RESTART_TEXT);
+    pthread_mutex_unlock(&daemon->lock);
 }
 
 int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error)
@@ -201,6 +242,10 @@ int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error)
     struct mw_pool_state state;
     pthread_mutex_lock(&daemon->reading);
     int result = reload(daemon, error);
+    pthread_mutex_lock(&daemon->lock);
+    daemon->last_reload.at_s = time(NULL);
+    daemon->last_reload.why = *error;
+    pthread_mutex_unlock(&daemon->lock);
     pthread_mutex_unlock(&daemon->reading);
     atomic_fetch_add(result == 0 ? &daemon->counters.reloads : &daemon->counters.reloads_failed, 1);
     mw_pool_get_state(daemon->pool, &state);

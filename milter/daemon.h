@@ -15,6 +15,15 @@
 #include "milter/snapshot.h"
 #include "worker/pool.h"
 
+/* How the last reload went. */
+struct mw_last_reload {
+    int64_t at_s;        /* since 1970; 0: there was none */
+    struct mw_error why; /* code 0: it worked */
+};
+
+/* What a reload cannot change, as "section.option, ..."; "" when the file and the daemon agree. */
+enum { MW_RESTART_TEXT = 256 };
+
 struct mw_daemon {
     const char *config_path; /* NULL: the defaults */
     struct mw_log *log;
@@ -29,9 +38,12 @@ struct mw_daemon {
     atomic_bool closing;     /* there may be no more of them */
     int64_t started_s;       /* since 1970 */
     int64_t started_ms;      /* of mw_clock_ms */
-    pthread_mutex_t lock;    /* guards snapshot */
+    pthread_mutex_t lock;    /* guards snapshot, last_reload and restart */
     pthread_mutex_t reading; /* one reload at a time */
     struct mw_snapshot *snapshot;
+    struct mw_snapshot *started; /* the configuration of the start */
+    struct mw_last_reload last_reload;
+    char restart[MW_RESTART_TEXT];
 };
 
 /*
@@ -63,8 +75,13 @@ struct mw_snapshot *mw_daemon_snapshot(struct mw_daemon *daemon);
 /*
  * Reads configuration, rules and databases again. Messages under way keep what they
  * began with; when anything is wrong all stays as it was, and error tells. What a
- * running daemon cannot change (sockets, user) waits for the next start. Any thread.
+ * running daemon cannot change (sockets, users, the log) waits for the next start, which the log
+ * says. Any thread.
  */
 int mw_daemon_reload(struct mw_daemon *daemon, struct mw_error *error);
+
+/* How the last one went, and what waits for the next start. Any thread. */
+void mw_daemon_get_reload(struct mw_daemon *daemon, struct mw_last_reload *last,
+                          char restart[MW_RESTART_TEXT]);
 
 #endif

@@ -211,6 +211,14 @@ bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *stat
     return there;
 }
 
+int mw_memory_ask_store(struct mw_memory *memory, struct mw_error *error)
+{
+    pthread_rwlock_rdlock(&memory->lock);
+    int result = memory->store ? mw_store_ask(memory->store, error) : 0;
+    pthread_rwlock_unlock(&memory->lock);
+    return result;
+}
+
 const struct mw_recalled *mw_memory_recall(struct mw_memory *memory, struct mw_report *report)
 {
     pthread_rwlock_rdlock(&memory->lock);

@@ -59,6 +59,10 @@ int mw_memory_save(struct mw_memory *memory, const struct mw_report *report,
 /* How the store is; false when none is configured. Any thread. */
 bool mw_memory_store_state(struct mw_memory *memory, struct mw_store_state *state);
 
+/* Asks Redis now whether it takes writes: 0, also when no store is configured, or why not. It may
+ * take as long as a save. Any thread. */
+int mw_memory_ask_store(struct mw_memory *memory, struct mw_error *error);
+
 /* Calls look with the filters, which stay open meanwhile. Any thread. */
 void mw_memory_look(struct mw_memory *memory,
                     void (*look)(void *user, const struct mw_tracked *tracked), void *user);

@@ -146,7 +146,7 @@ static enum mw_redis_trouble bring_all(struct mw_store *store, struct mw_spool *
 }
 
 /* Being reachable is not enough to be back: then something small is written. */
-static enum mw_redis_trouble probe(struct mw_store *store, struct mw_error *error)
+static enum mw_redis_trouble probe_writes(struct mw_store *store, struct mw_error *error)
 {
     char key[256];
     struct mw_flight *flight = mw_flight_new();
@@ -155,9 +155,25 @@ static enum mw_redis_trouble probe(struct mw_store *store, struct mw_error *erro
     int64_t deadline = mw_clock_ms() + store->settings->redis.command_ms;
     enum mw_redis_trouble trouble = mw_store_exchange(store, flight, deadline, false, error);
     mw_flight_free(flight);
+    return trouble == MW_REDIS_REFUSED ? MW_REDIS_DENIED : trouble;
+}
+
+static enum mw_redis_trouble probe(struct mw_store *store, struct mw_error *error)
+{
+    enum mw_redis_trouble trouble = probe_writes(store, error);
     if (trouble == MW_REDIS_FINE)
         trouble = mw_store_look(store, error);
     return trouble == MW_REDIS_REFUSED ? MW_REDIS_DENIED : trouble;
+}
+
+int mw_store_ask(struct mw_store *store, struct mw_error *error)
+{
+    struct mw_error why = {0};
+    enum mw_redis_trouble trouble = probe_writes(store, &why);
+    if (trouble == MW_REDIS_FINE)
+        return 0;
+    mw_store_went_away(store, trouble, &why);
+    return mw_fail(error, MW_ERR_BUSY, "%s", why.text);
 }
 
 static uint64_t waiting(struct mw_store *store)
@@ -199,7 +215,7 @@ static void repeat_recent(struct mw_store *store)
     struct mw_error error = {0};
     pthread_mutex_lock(&store->lock);
     bool due = mw_store_must_repeat(store) && store->up;
-    uint64_t wanted = store->repeat_wanted;
+    uint64_t wanted = store->repeat_wanted, before = store->repeated;
     pthread_mutex_unlock(&store->lock);
     if (!due) {
         save_server(store);
@@ -213,6 +229,10 @@ static void repeat_recent(struct mw_store *store)
     pthread_mutex_unlock(&store->lock);
     if (trouble != MW_REDIS_FINE)
         mw_store_went_away(store, trouble, &error);
+    else
+        mw_store_tell(store, MW_LOG_NOTICE,
+                      "Redis has been told again: %llu messages were written anew",
+                      (unsigned long long)(store->repeated - before));
     save_server(store);
 }
 

@@ -38,6 +38,10 @@ void mw_store_replace(struct mw_store *store, struct mw_store *before);
  * database. 0 also when it is away. Waits redis.connect_ms at most. */
 int mw_store_check_login(struct mw_store *store, struct mw_error *error);
 
+/* Asks Redis now whether it takes writes, instead of remembering: 0, or why not; the state of the
+ * store follows. Waits redis.command as a save does. Any thread. */
+int mw_store_ask(struct mw_store *store, struct mw_error *error);
+
 /* Ends the store's thread, as a store may be freed under a lock then without waiting for Redis;
  * messages are still saved. NULL allowed. */
 void mw_store_stop(struct mw_store *store);
