@@ -273,6 +273,21 @@ struct mw_part *mw_mime_walk_bytes(struct mw_mime_entity *entity, struct mw_part
     return top;
 }
 
+/* Whether there is nothing in a multipart but its end. */
+static bool is_empty_multipart(struct mw_bytes content, const char *boundary)
+{
+    size_t at = 0, end = content.size, size = boundary ? strlen(boundary) : 0;
+    while (at < end && g_ascii_isspace(content.data[at]))
+        at++;
+    while (end > at && g_ascii_isspace(content.data[end - 1]))
+        end--;
+    struct mw_bytes rest = mw_bytes_slice(content, at, end - at);
+    return rest.size == 0 ||
+           (size > 0 && rest.size == size + 4 && memcmp(rest.data, "--", 2) == 0 &&
+            memcmp(rest.data + 2, boundary, size) == 0 &&
+            memcmp(rest.data + 2 + size, "--", 2) == 0);
+}
+
 /* A multipart that GMime could not split: by the boundary meant, else by the one that is
  * there. What is left is one text, or, under a transfer encoding, one file. */
 static void open_unsplit(struct mw_mime_entity *entity, GMimeObject *object, struct mw_part *part,
@@ -281,7 +296,7 @@ static void open_unsplit(struct mw_mime_entity *entity, GMimeObject *object, str
     struct mw_parse *parse = entity->parse;
     struct mw_bytes content = unsplit_content(entity, object, block, up);
     const char *boundary = g_mime_object_get_content_type_parameter(object, "boundary");
-    if (content.size == 0)
+    if (is_empty_multipart(content, boundary))
         return;
     mw_report_problem(parse->report, parse->limits, MW_PROBLEM_MIME_BOUNDARY, part->path,
                       boundary ? "the boundary of this multipart does not occur in it"

@@ -94,6 +94,7 @@ my %harmless = (
     'an ASCII stand-in for a name' => file(qq($octets\nContent-Disposition: attachment; filename="resume.doc"; filename*=UTF-8''r%C3%A9sum%C3%A9.doc\n$b64)),
     'pieces of a name in any order' => file(qq($octets\nContent-Disposition: attachment; filename*1=.pdf; filename*0=a\n$b64)),
     'a preamble and an epilogue' => "${from}Content-Type: multipart/mixed; boundary=b\n\nThis is a multi-part message in MIME format.\n--b\n\ntext\n--b--\n\nThe list's footer.\n",
+    'an attached message with an empty multipart' => file('Content-Type: message/rfc822', "From: c\nContent-Type: multipart/mixed; boundary=c\n\n--c--\n"),
     'no end of a multipart' => "${from}Content-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\n$octets\n$b64\n\n" . encode_base64('x'),
     'a quoted message' => "${from}Content-Type: text/plain\n\n$quoted_mail",
     'a boundary that another begins with' => "${from}Content-Type: multipart/mixed; boundary=b1\n\n--b1\nContent-Type: multipart/alternative; boundary=b10\n\n--b10\n\ntext\n--b10--\n--b1--\n",
