@@ -232,7 +232,7 @@ bool mw_mime_split(struct mw_mime_entity *entity, struct mw_part *part, struct m
                    struct mw_bytes boundary)
 {
     struct mw_parse *parse = entity->parse;
-    if (boundary.size == 0 || boundary.size > 200 ||
+    if (content.size == 0 || boundary.size == 0 || boundary.size > 200 ||
         !mw_parse_take(parse, part->path, content.size))
         return false;
     struct mw_mime_entity again = {.mime = entity->mime, .parse = parse};
