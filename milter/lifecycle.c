@@ -306,6 +306,7 @@ static int prepare(struct lifecycle *life, struct mw_error *error)
         return error->code;
     }
     life->snapshot = mw_daemon_snapshot(life->daemon);
+    mw_wake_hold_end(); /* files that are made are removed at the end */
     if (open_listeners(life, error) != 0 || open_control(life, error) != 0 ||
         drop_rights(life, error) != 0)
         return error->code;

@@ -43,6 +43,15 @@ void mw_wake_hold_reload(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+void mw_wake_hold_end(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 struct mw_wake *mw_wake_new(struct mw_error *error)
 {
     static const int caught[] = {SIGHUP, SIGINT, SIGTERM, SIGCHLD};

@@ -20,6 +20,9 @@ struct mw_wake;
  */
 void mw_wake_hold_reload(void);
 
+/* The same for SIGINT and SIGTERM, from the first file that is made: the end removes it. */
+void mw_wake_hold_end(void);
+
 /* Catches the signals; once a process, in its main thread. */
 struct mw_wake *mw_wake_new(struct mw_error *error);
 

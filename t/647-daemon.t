@@ -283,6 +283,21 @@ for my $question ("nonsense\n", "{}\n", "[1]\n", "\n", '{"command": "dance"}' . 
     $link = greeted($daemon->connection);
 }
 
+# --- told to end as soon as its first file is there ---------------------------------------------
+{
+    my ($folder, @ends) = folder();
+    my $config = "$folder/conf";
+    spew($config, qq(milter: { listen = "unix:$folder/milter"; control = "$folder/control"; pid_file = "$folder/pid"; }; filter: { };\n));
+    for (1 .. 20) {
+        my $pid = spawn({ out => "$folder/log" }, $program, '-c', $config);
+        my $late = time + 20;
+        sleep 0.0002 until -S "$folder/milter" || time > $late;
+        push @ends, end_process($pid, 'TERM');
+    }
+    is("@ends", join(q{ }, (0) x 20), 'told to end while it starts it does so in order');
+    is(join(q{ }, sort map {s{.*/}{}r} glob "$folder/*"), 'conf log', '... and leaves no file behind');
+}
+
 # --- the end ----------------------------------------------------------------------------------
 kill 'STOP', leaves($daemon->{pid});
 $link->envelope;
