@@ -15,6 +15,7 @@
 #include "cli/keep.h"
 #include "cli/limit_option.h"
 #include "cli/print.h"
+#include "cli/reasons.h"
 #include "cli/terminal.h"
 #include "core/clock.h"
 #include "core/id.h"
@@ -28,10 +29,10 @@ static const char usage[] =
     "attachment with its hashes. FILE is a message or an mbox, DIR a Maildir or any\n"
     "folder, - standard input (also when nothing is named).\n"
     "\n"
-    "  --json           JSON, indented (the default on a terminal)\n"
-    "  --jsonl          JSON, one line a message (the default elsewhere)\n"
-    "  --summary        a table for people\n"
-    "  --text           each report laid out for people\n"
+    "  --json           JSON, indented\n"
+    "  --jsonl          JSON, one line a message (the default off a terminal)\n"
+    "  --summary        a table for people, and why something is unscanned\n"
+    "  --text           each report laid out for people (the default on a terminal)\n"
     "  --csv, --ecs     as mailwitness export does\n"
     "  --extract DIR    write attachments to DIR, named by their SHA-256, and list\n"
     "                   them in DIR/index.jsonl\n"
@@ -39,8 +40,8 @@ static const char usage[] =
     "                   come by it when it did, each message once however often it is\n"
     "                   scanned; reports are printed in a form that is asked for\n"
     "  --redis ADDRESS  with --store: Redis at unix:PATH or HOST:PORT\n"
-    "  --config FILE    take limits, scanners and workers from a configuration; the\n"
-    "                   options here win over it\n"
+    "  --config FILE    take limits, scanners and workers from this configuration, not\n"
+    "                   from the installed one; the options here win over it\n"
     "  --rules PATH     scan attachments with YARA rules: a file or a folder of *.yar\n"
     "  --body-rules PATH, --message-rules PATH\n"
     "                   the same for the texts, or for the raw message\n"
@@ -54,8 +55,9 @@ static const char usage[] =
     "                   errors, time_ms\n"
     "  --help           this text\n"
     "\n"
-    "Exit status: 0 nothing suspicious or malicious was found, 1 something was,\n"
-    "2 something could not be done (it is named, and the rest was done).\n";
+    "Exit status: 0 all messages are clean, 1 something suspicious or malicious was\n"
+    "found, 2 something could not be done (it is named, and the rest was done), 3 nothing\n"
+    "was found, and something was not scanned. With --store 0 or 2.\n";
 
 enum { MOST_JOBS = 256, SOURCE_COLUMNS = 50 };
 enum form { FORM_AUTO, FORM_JSON, FORM_JSONL, FORM_SUMMARY, FORM_TEXT, FORM_CSV, FORM_ECS };
@@ -83,6 +85,7 @@ struct scan {
     bool progress;
     size_t done;
     int64_t shown_ms;
+    struct mw_reasons reasons;
     int status;
 };
 
@@ -129,29 +132,36 @@ static void scanner_option(struct options *options, unsigned *given, int option,
     }
 }
 
-/* The configuration that --config names, else the defaults; 0 or an exit status. */
+/* What is only asked about must not fail for want of rights to the daemon's files. */
+static void drop_unreadable_filters(const struct mw_command *command, struct mw_config *config)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < config->filters.count; i++) {
+        const struct mw_tracked_settings *filter = &config->filters.items[i];
+        if (access(filter->file, R_OK) == 0)
+            config->filters.items[kept++] = *filter;
+        else
+            mw_command_warn(command, "what filter '%s' has never seen is not shown: cannot read %s",
+                            filter->name, filter->file);
+    }
+    config->filters.count = kept;
+}
+
+/* The configuration that --config names, else the installed one; 0 or an exit status. */
 static int load_config(const struct mw_command *command, struct options *options, int argc,
                        char **argv)
 {
     const char *path = NULL;
-    bool store = false;
-    struct mw_arena *arena = mw_arena_new();
-    struct mw_texts mistakes = {0};
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1;)
         if (c == 'C')
             path = optarg;
-        store = store || c == 'S';
-    }
     optind = 0; /* read them again from the beginning */
-    /* What is stored belongs to this host's store. */
-    options->config = store ? mw_configured(command, path) : mw_config_load(path, arena, &mistakes);
-    for (size_t i = 0; i < mistakes.count; i++)
-        mw_command_fail(command, "%s", mistakes.items[i]);
-    mw_arena_free(arena);
-    /* Without a configuration no file of this host plays a part. */
-    if (options->config && !path)
-        options->config->filters.count = 0;
+    options->config = mw_configured(command, path);
+    if (options->config && !path && access(MW_CONFIG_FILE, F_OK) != 0)
+        options->config->filters.count = 0; /* no file of this host plays a part */
+    else if (options->config && !path)
+        drop_unreadable_filters(command, options->config);
     return options->config ? 0 : MW_EXIT_ERROR;
 }
 
@@ -249,13 +259,13 @@ static struct mw_printer make_printer(FILE *out, enum form form)
 {
     if (form == FORM_SUMMARY)
         return mw_printer_summary(out);
-    if (form == FORM_TEXT)
+    if (form == FORM_TEXT || (form == FORM_AUTO && isatty(fileno(out))))
         return mw_printer_text(out, 0);
     if (form == FORM_CSV)
         return mw_printer_csv(out);
     if (form == FORM_ECS)
         return mw_printer_ecs(out);
-    if (form == FORM_JSON || (form == FORM_AUTO && isatty(fileno(out))))
+    if (form == FORM_JSON)
         return mw_printer_json(out, MW_JSON_PRETTY);
     return mw_printer_json(out, MW_JSON_LINE);
 }
@@ -299,8 +309,11 @@ static int finish_report(struct scan *scan, struct mw_report *report, const char
     report->id = mw_arena_dup(report->arena, id);
     mw_report_received_now(report);
     report->source = mw_utf8_clean(report->arena, mw_bytes_of(source), NULL);
-    if (mw_verdict_is_bad(report->verdict) && scan->status == MW_EXIT_OK)
+    if (mw_verdict_is_bad(report->verdict) && scan->status != MW_EXIT_ERROR)
         scan->status = MW_EXIT_FOUND;
+    if (report->verdict == MW_UNSCANNED && scan->status == MW_EXIT_OK)
+        scan->status = MW_EXIT_UNSCANNED;
+    mw_reasons_note(&scan->reasons, report);
     if (scan->extract && mw_extract_report(scan->extract, report, &error) != 0)
         failed(scan, &error);
     int result = scan->keep ? mw_keep_report(scan->keep, report, &error) : 0;
@@ -454,6 +467,13 @@ static void walk_all(struct scan *scan, int count, char **paths)
             return;
 }
 
+static bool prints_for_people(const struct scan *scan)
+{
+    enum form form = scan->options.form;
+    return form == FORM_SUMMARY || form == FORM_TEXT ||
+           (form == FORM_AUTO && scan->printer.report && isatty(fileno(scan->out)));
+}
+
 static int run(const struct mw_command *command, int argc, char **argv)
 {
     struct scan scan = {.command = command};
@@ -476,8 +496,14 @@ static int run(const struct mw_command *command, int argc, char **argv)
     clear_progress(&scan);
     if (scan.printer.end && scan.printer.end(scan.printer.state, &error) != 0)
         failed(&scan, &error);
-    if (scan.keep)
+    else if (prints_for_people(&scan))
+        mw_reasons_print(&scan.reasons, scan.out);
+    if (scan.keep) {
         tell_stored(&scan);
+        /* What was found is in the store: it is no answer to whether all is there. */
+        if (scan.status != MW_EXIT_ERROR)
+            scan.status = MW_EXIT_OK;
+    }
     release(&scan);
     return scan.status;
 }

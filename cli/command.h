@@ -11,7 +11,13 @@
 #include "core/suggest.h"
 
 /* 1 is what scan found, or that a search found nothing. */
-enum mw_exit { MW_EXIT_OK = 0, MW_EXIT_FOUND = 1, MW_EXIT_NOTHING = 1, MW_EXIT_ERROR = 2 };
+enum mw_exit {
+    MW_EXIT_OK = 0,
+    MW_EXIT_FOUND = 1,
+    MW_EXIT_NOTHING = 1,
+    MW_EXIT_ERROR = 2,
+    MW_EXIT_UNSCANNED = 3
+};
 
 struct mw_command {
     const char *name;

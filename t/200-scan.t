@@ -38,7 +38,7 @@ my $message = write_file('plain.eml', $plain);
 {
     my ($out, $errors, $status) = run('', 'scan', $message);
     my $report = eval { decode_json($out) };
-    is($status, 0, 'a harmless message exits 0');
+    is($status, 3, 'a message that nothing has scanned exits 3');
     is(($out =~ tr/\n//), 1, 'away from a terminal a report is one line');
     is($report->{from}[0]{address}, 'ana@example.com', 'the sender is found');
     is($report->{body}, "the text\n", 'the body is found');
@@ -87,7 +87,38 @@ my $message = write_file('plain.eml', $plain);
     is(decode_json($line)->{filename}, "\x{FFFD}..\x{FFFD}a.pdf",
         'the index has the name, made safe');
     ($out, $errors, $status) = run('', 'scan', '--extract', "$dir/files", $attached);
-    is("$status$errors", '0', 'extracting again changes nothing and is no error');
+    is("$status$errors", '3', 'extracting again changes nothing and is no error');
+}
+{
+    # A terminal is what script(1) makes.
+    my $seen = sub { return scalar qx(NO_COLOR=1 script -qec "$mailwitness scan @_" /dev/null 2>&1 </dev/null) };
+    my $said = $seen->($message);
+    like($said, qr/^  verdict +unscanned\s.*^Text/ms, 'on a terminal a report is laid out for people');
+    like($said, qr/^1 message is unscanned.*\n  1: no scanner is configured\r?\n +set clamav[.]database or yara[.]rules in \S+, or name them with --clamav-db and --rules/m, '... with what is unscanned, and how to change that');
+    like($seen->("--json $message"), qr/^\{\r?\n/, '... or is JSON, when asked for');
+    my ($out) = run('', 'scan', '--summary', $message);
+    like($out, qr/\n1 message is unscanned.*\n  1: no scanner is configured\n/, 'so says the summary');
+    ($out) = run('', 'scan', $message);
+    unlike($out, qr/message is unscanned/, '... and JSON is JSON');
+}
+SKIP: {
+    # An installed configuration, where nobody else sees it.
+    my ($installed) = map { qx(strings -n 8 $mailwitness) =~ m{^(/\S+/mailwitness/mailwitness[.]conf)$}m } 1;
+    skip 'needs root and an own view of the file system', 3 if $> != 0 || !$installed || system('unshare -m true 2>/dev/null') != 0;
+    my ($top) = $installed =~ m{^((?:/[^/]+){2,}?)/mailwitness/};
+    my $in = sub {
+        my ($text, @command) = @_;
+        my $config = write_file('installed.conf', $text);
+        my $script = "mkdir -p $top && mount -t tmpfs none $top && mkdir $top/mailwitness && cp $config $installed && exec @command";
+        my $said = qx(unshare -m sh -c '$script' 2>&1);
+        return ($said, $? >> 8);
+    };
+    my ($said, $status) = $in->('limits: { header_count = 2; };', "$mailwitness scan --jsonl $message");
+    like($said, qr/limit[.]header_count/, 'scan takes what the installed configuration says');
+    ($said, $status) = $in->('limits: { header_count = 2; };', "$mailwitness scan --jsonl --config /dev/null $message");
+    unlike($said, qr/limit[.]header_count/, '... unless another one is named');
+    ($said, $status) = $in->("filter: { from: { source = \"from\"; file = \"$dir/no-right/from\"; capacity = 100; }; };", "$mailwitness scan --jsonl $message");
+    ok($status == 3 && $said =~ /filter 'from' has never seen is not shown: cannot read/, '... and without a right to its filters goes on without them') or diag($said);
 }
 for my $case (
     [['scna'], qr/did you mean 'scan'/, 'a mistyped command gets a suggestion'],

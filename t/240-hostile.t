@@ -43,7 +43,7 @@ sub scan {
     my @reports = map { eval { decode_json($_) } || () } @lines;
     # A worker that died of a message is no answer here.
     my @dead = map { $_->{detail} } grep { $_->{name} =~ /^worker[.]/ } map { @{ $_->{errors} } } @reports;
-    my $sound = !$signal && $status <= 2 && @reports && @reports == @lines && !@dead;
+    my $sound = !$signal && $status <= 3 && @reports && @reports == @lines && !@dead;
     diag("signal $signal, status $status: ", slurp("$dir.errors")) if !$sound;
     return ($sound, @reports);
 }
