@@ -2,12 +2,15 @@
  * smtp_load: many SMTP clients at once, each message another one, and what the server
  * said to each written down. (smtp-source of postfix sends the same message each time.)
  *
- *     smtp_load PORT FOLDER SESSIONS MESSAGES PER_CONNECTION [OUT]
+ *     smtp_load PORT FOLDER SESSIONS MESSAGES PER_CONNECTION [OUT [SECONDS]]
  *
  * The files of FOLDER are messages as they go over the wire: CRLF, dots doubled, no last
  * dot. They are sent in turn, over and over, by SESSIONS threads to 127.0.0.1:PORT, with
- * PER_CONNECTION of them on a connection. OUT gets a line for each message: its number,
- * the reply code (0 when the connection broke), the queue id or -, and microseconds.
+ * PER_CONNECTION of them on a connection. Each has a line of its own on top, "X-Load: NAME-NUMBER",
+ * NAME being the last part of OUT. OUT gets a line for each message: its number, the reply code
+ * (0 when the connection broke), the queue id or -, microseconds, and how often it was sent.
+ * A message that is put off, or whose connection broke before its end, is sent again, as mail
+ * servers do, until SECONDS have passed; without SECONDS it is not.
  * The summary goes to standard output: seconds, taken, refused, tempfailed, broken,
  * median and 99th percentile of microseconds a message.
  */
@@ -19,6 +22,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SESSIONS_MAX = 1000, PATIENCE_SECONDS = 300 };
+enum { SESSIONS_MAX = 1000, PATIENCE_SECONDS = 300, RETRY_US = 200000 };
 
 struct mail {
     const char *data;
@@ -39,10 +43,13 @@ struct outcome {
     int code;
     char queue_id[24];
     int64_t microseconds;
+    unsigned tries;
 };
 
 struct load {
     uint16_t port;
+    const char *name;
+    int64_t retry_until; /* by clock_us */
     struct mail *mails;
     size_t mail_count, messages, per_connection;
     atomic_size_t next;
@@ -138,9 +145,11 @@ static int connect_to(struct client *client, uint16_t port)
     return -1;
 }
 
-/* One message; the code of the reply that decided over it. */
-static int send_mail(struct client *client, const struct mail *mail, size_t number)
+/* One message; the code of the reply that decided over it. *ended is set when all of it was
+ * sent: it may have been taken, whatever becomes of the reply. */
+static int send_mail(const struct load *load, struct client *client, size_t number, bool *ended)
 {
+    const struct mail *mail = &load->mails[number % load->mail_count];
     char text[128];
     snprintf(text, sizeof text, "MAIL FROM:<sender%zu@load.example>\r\n", number);
     int code = command(client, text);
@@ -150,8 +159,11 @@ static int send_mail(struct client *client, const struct mail *mail, size_t numb
         code = command(client, "DATA\r\n");
     if (code != 354)
         return code;
-    if (send_bytes(client, mail->data, mail->size) != 0)
+    snprintf(text, sizeof text, "X-Load: %.64s-%zu\r\n", load->name, number);
+    if (send_bytes(client, text, strlen(text)) != 0 ||
+        send_bytes(client, mail->data, mail->size) != 0)
         return 0;
+    *ended = true;
     return command(client, ".\r\n");
 }
 
@@ -171,11 +183,14 @@ static void *session(void *argument)
     struct load *load = argument;
     struct client client = {.socket = -1};
     size_t sent = 0, number;
-    while ((number = atomic_fetch_add(&load->next, 1)) < load->messages) {
+    bool again = false;
+    while (again || (number = atomic_fetch_add(&load->next, 1)) < load->messages) {
         int64_t start = clock_us();
+        bool ended = false;
         int code = 0;
+        load->outcomes[number].tries++;
         if (client.socket >= 0 || connect_to(&client, load->port) == 0)
-            code = send_mail(&client, &load->mails[number % load->mail_count], number);
+            code = send_mail(load, &client, number, &ended);
         note(load, &client, number, code, start);
         if (code == 0) {
             hang_up(&client);
@@ -186,6 +201,9 @@ static void *session(void *argument)
         } else if (code != 250) {
             command(&client, "RSET\r\n");
         }
+        again = (code / 100 == 4 || (code == 0 && !ended)) && clock_us() < load->retry_until;
+        if (again)
+            usleep(RETRY_US);
     }
     if (client.socket >= 0)
         command(&client, "QUIT\r\n");
@@ -245,8 +263,8 @@ static void write_outcomes(const struct load *load, const char *path)
         give_up(path);
     for (size_t i = 0; i < load->messages; i++) {
         const struct outcome *o = &load->outcomes[i];
-        fprintf(out, "%zu %d %s %lld\n", i, o->code, o->queue_id[0] ? o->queue_id : "-",
-                (long long)o->microseconds);
+        fprintf(out, "%zu %d %s %lld %u\n", i, o->code, o->queue_id[0] ? o->queue_id : "-",
+                (long long)o->microseconds, o->tries);
     }
     if (fclose(out) != 0)
         give_up(path);
@@ -270,11 +288,14 @@ static void summarise(struct load *load, int64_t microseconds)
 
 int main(int count, char **arguments)
 {
-    if (count < 6 || count > 7) {
-        fprintf(stderr, "usage: smtp_load PORT FOLDER SESSIONS MESSAGES PER_CONNECTION [OUT]\n");
+    if (count < 6 || count > 8) {
+        fprintf(stderr, "usage: smtp_load PORT FOLDER SESSIONS MESSAGES PER_CONNECTION "
+                        "[OUT [SECONDS]]\n");
         return 2;
     }
     struct load load = {.port = (uint16_t)atoi(arguments[1]),
+                        .name = count > 6 ? basename(arguments[6]) : "load",
+                        .retry_until = count > 7 ? clock_us() + atol(arguments[7]) * 1000000 : 0,
                         .messages = (size_t)atol(arguments[4]),
                         .per_connection = (size_t)atol(arguments[5])};
     size_t sessions = (size_t)atol(arguments[3]);
@@ -294,7 +315,7 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < sessions; i++)
         pthread_join(threads[i], NULL);
     int64_t end = clock_us();
-    if (count == 7)
+    if (count > 6)
         write_outcomes(&load, arguments[6]);
     summarise(&load, end - start);
     return 0;

@@ -10,7 +10,7 @@ use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(folder spawn alive end_process process_tree wait_until free_port slurp spew run);
+our @EXPORT_OK = qw(preloadable folder spawn alive end_process process_tree wait_until free_port slurp spew run);
 
 my %running;    # process id => [name, signal that ends it]
 my @folders;
@@ -73,6 +73,17 @@ sub end_process {
         sleep 0.01;
     }
     return $?;
+}
+
+# Builds t/lib/NAME.c to be preloaded into a program; its path, or undef where there is no
+# compiler, or the program has a sanitizer, which must be loaded first.
+sub preloadable {
+    my ($name, $program) = @_;
+    my $built = folder() . "/$name.so";
+    my ($libraries) = run(q{}, 'ldd', $program);
+    return if $libraries =~ /lib[a-z]+san[.]/;
+    my (undef, $status) = run(q{}, qw(cc -shared -fPIC -O1 -o), $built, "$ENV{top_srcdir}/t/lib/$name.c", '-ldl');
+    return $status == 0 ? $built : undef;
 }
 
 # A process and all below it, as [process id, how far below] in a list, or only the ids.

@@ -12,7 +12,8 @@ sub engines {
 }
 
 # Options: redis (a Rig::Redis), settings (a hash of sections, laid over the usual ones),
-# prefix (a command in a list that runs the daemon in its own place).
+# prefix (a command in a list that runs the daemon in its own place), user (whom the daemon
+# becomes: its folder is theirs).
 # As it is here it acts, knows our rules and database, and remembers senders.
 sub new {
     my ($class, %options) = @_;
@@ -20,6 +21,7 @@ sub new {
     my $self = bless { dir => $dir, log => "$dir/log", config => "$dir/mailwitness.conf", milter => "$dir/milter",
         metrics_port => free_port(), %options }, $class;
     $self->configure(%{ $options{settings} || {} });
+    chown +(getpwnam $options{user})[2, 3], $dir or die "$dir: $!" if $options{user};
     spew($self->{log}, q{});
     $self->start if !$options{stopped};
     return $self;
@@ -39,6 +41,7 @@ sub _usual {
     $usual{clamav} = { database => "$top/t/fixtures/clamav", max_age => 0 } if $engines->{clamav};
     $usual{scan}{pe} = 'false' if !$engines->{yara};
     $usual{spool}{folder} = "$dir/spool";
+    $usual{milter}{user} = $self->{user} if $self->{user};
     $usual{redis}{address} = $self->{redis}->address if $self->{redis};
     return \%usual;
 }
