@@ -144,7 +144,7 @@ for my $case (
     my ($out, $errors, $status) = run('', 'scan', '--limit', 'message_size=10', $message);
     my $report = decode_json($out);
     is($report->{errors}[0]{name}, 'limit.message_size', 'a message over the limit says so');
-    is($report->{verdict}, 'unscanned', '... and is not called clean');
+    is("$report->{verdict} @{$report->{unscanned}}", 'unscanned the message is too large', '... and is not called clean for that');
     is($report->{size}, length $plain, '... and its size and hashes are kept');
 }
 done_testing();

@@ -102,6 +102,7 @@ while ($kills < $wanted_kills && $runs < $wanted_kills) {
 diag("$kills workers killed in $runs scans, $failed messages were told so");
 cmp_ok($kills, '>=', $wanted_kills, "workers are killed in the middle of scans");
 cmp_ok($failed, '>', 0, '... and messages are told so');
+cmp_ok($failed, '<=', $kills, '... no more than there were workers killed');
 is($seen{lost}, 0, 'every message gets a report or a named failure');
 is($seen{mixed}, 0, "... and never another one's");
 is($seen{unnamed}, 0, '... and none that failed has a verdict');

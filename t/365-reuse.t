@@ -70,20 +70,20 @@ is_deeply([grep { $_ ne q{} } @{ reused(witness('order.zip', $other)) }], [], 'a
 $daemon->configure(workers => { reuse_time => '1s' });
 my $generation = $daemon->metrics->{mailwitness_generation};
 $daemon->reload;
-wait_until(30, sub { ($daemon->metrics->{mailwitness_generation} // 0) > $generation }) or diag('no new generation');
+ok(wait_until(30, sub { ($daemon->metrics->{mailwitness_generation} // 0) > $generation }), 'the configuration is read again');
 my $report = witness('order.zip', $zip);
 is_deeply([grep { $_ ne q{} } @{ reused($report) }], [], 'after a reload it is scanned again');
 is($report->{verdict}, 'malicious', '... and malicious');
 my $kept = reuse('kept');
 witness('order.zip', $zip);
-wait_until(20, sub { reuse('kept') == $kept + 2 }) or diag('nothing was kept');
+ok(wait_until(20, sub { reuse('kept') == $kept + 2 }), '... and kept anew');
 sleep 1.2;
 is_deeply([grep { $_ ne q{} } @{ reused(witness('order.zip', $zip)) }], [], 'when its time is up it is scanned again');
 
 $daemon->configure(workers => { reuse_verdicts => 'false' });
 $generation = $daemon->metrics->{mailwitness_generation};
 $daemon->reload;
-wait_until(30, sub { ($daemon->metrics->{mailwitness_generation} // 0) > $generation }) or diag('no new generation');
+ok(wait_until(30, sub { ($daemon->metrics->{mailwitness_generation} // 0) > $generation }), 'the configuration is read again');
 my $verified = reuse('verifications');
 my @off = map { witness('order.zip', $zip) } 1 .. 4;
 is(scalar(grep { $_->{verdict} eq 'malicious' && !(grep { $_ ne q{} } @{ reused($_) }) } @off), 4,

@@ -55,7 +55,9 @@ $daemon->start;
 sub status { my ($pid, $what) = @_; return slurp("/proc/$pid/status") =~ /^$what:\s+(\S+)/m ? $1 : q{} }
 sub depth { my ($want) = @_; return map { $_->[0] } grep { $_->[1] == $want } $daemon->_tree }
 sub rights { my ($pid) = @_; return join ' ', status($pid, 'Uid'), map { hex status($pid, $_) } qw(CapPrm CapEff CapAmb) }
-wait_until(20, sub { my @readers = depth(3); @readers >= 2 && @readers == grep { status($_, 'Uid') == $reader_uid && status($_, 'Seccomp') == 2 } @readers });
+ok(wait_until(20, sub { my @readers = depth(3); @readers >= 2 && @readers == grep { status($_, 'Uid') == $reader_uid && status($_, 'Seccomp') == 2 } @readers }),
+    'workers, and what starts programs for them, are there');
+is(join(q{ }, map { scalar(() = depth($_)) } 1, 2), '1 1', '... below a process for a generation, below the one that makes those');
 is(rights($daemon->{pid}), "$uid 0 0 0", 'the daemon has no capability once it takes mail');
 is(rights($_), "$uid $mask $mask $mask", '... those that make workers have theirs, as the same user') for depth(1), depth(2);
 for my $pid (depth(3)) {

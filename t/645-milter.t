@@ -151,7 +151,7 @@ sub send_slow {
     $link->content("$header\r\nslowly please, $queue_id\r\n");    # one of its own, or it is known to take too long
     $link->macros('E', i => $queue_id);
     $link->command('E');
-    sleep 0.3;
+    wait_until(20, sub { ask('status')->{workers}{busy} }) or diag('no worker has the message');
     return;
 }
 
