@@ -11,6 +11,9 @@
 #include "core/suggest.h"
 
 /* 1 is what scan found, or that a search found nothing. */
+/* How an error about standard output begins: one that a closed pipe caused is not printed. */
+#define MW_OUTPUT_FAILED "cannot write the output"
+
 enum mw_exit {
     MW_EXIT_OK = 0,
     MW_EXIT_FOUND = 1,

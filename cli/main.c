@@ -1,12 +1,15 @@
 /* mailwitness: the command line. */
+#include <errno.h>
 #include <gmime/gmime-version.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "config.h"
@@ -45,9 +48,24 @@ tell(const struct mw_command *command, const char *kind, const char *format, va_
     mw_arena_free(arena);
 }
 
+/* A reader that has enough, as head(1) has, is no error worth a word. */
+static bool is_closed_pipe(const char *text)
+{
+    const char *end = strerror(EPIPE);
+    size_t size = strlen(text), tail = strlen(end);
+    return strncmp(text, MW_OUTPUT_FAILED, strlen(MW_OUTPUT_FAILED)) == 0 && size >= tail &&
+           strcmp(text + size - tail, end) == 0;
+}
+
 int mw_command_fail(const struct mw_command *command, const char *format, ...)
 {
     va_list arguments;
+    char text[1024];
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (is_closed_pipe(text))
+        return MW_EXIT_ERROR;
     va_start(arguments, format);
     tell(command, "", format, arguments);
     va_end(arguments);
@@ -84,9 +102,12 @@ static int unknown(const char *name)
 
 static int finish_output(int status)
 {
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return mw_command_fail(NULL, "cannot write the output");
-    return status;
+    struct pollfd reader = {.fd = STDOUT_FILENO, .events = 0};
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    bool gone = poll(&reader, 1, 0) == 1 && reader.revents & POLLERR;
+    return mw_command_fail(NULL, "%s%s%s", MW_OUTPUT_FAILED, gone ? ": " : "",
+                           gone ? strerror(EPIPE) : "");
 }
 
 static int help(int argc, char **argv)

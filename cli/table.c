@@ -55,21 +55,21 @@ void mw_table_free(struct mw_table *table)
 static void print_cell(const struct mw_table *table, size_t place, const char *text)
 {
     const struct mw_column *column = &table->columns[place];
-    bool last = place + 1 == table->count;
-    if (column->right)
+    if (!table->cut)
+        mw_terminal_cell(table->out, text, 0, MW_CELL_WHOLE);
+    else if (column->right)
         mw_terminal_cell(table->out, text, column->width, MW_CELL_RIGHT);
-    else if (table->cut)
-        mw_terminal_cell(table->out, text, column->width, MW_CELL_LEFT);
     else
-        mw_terminal_cell(table->out, text, last ? 0 : column->width, MW_CELL_WHOLE);
+        mw_terminal_cell(table->out, text, column->width, MW_CELL_LEFT);
 }
 
 int mw_table_row(struct mw_table *table, const char *const *cells, int verdict,
                  struct mw_error *error)
 {
+    const char *gap = table->cut ? "  " : "\t";
     if (!table->begun) {
         for (size_t i = 0; i < table->count; i++) {
-            fputs(i > 0 ? "  " : "", table->out);
+            fputs(i > 0 ? gap : "", table->out);
             print_cell(table, i, table->columns[i].heading);
         }
         fputc('\n', table->out);
@@ -77,7 +77,7 @@ int mw_table_row(struct mw_table *table, const char *const *cells, int verdict,
     }
     bool colour = table->colour && verdict >= 0;
     for (size_t i = 0; i < table->count; i++) {
-        fputs(i > 0 ? "  " : "", table->out);
+        fputs(i > 0 ? gap : "", table->out);
         if (i == 0 && colour)
             fputs(mw_terminal_verdict((enum mw_verdict)verdict), table->out);
         print_cell(table, i, cells[i] ? cells[i] : "-");

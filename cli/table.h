@@ -1,5 +1,6 @@
 /*
- * table: aligned rows for people, printed as they come.
+ * table: rows printed as they come: aligned for people on a terminal, else with tabs between
+ * cells, for programs.
  */
 #ifndef MW_CLI_TABLE_H
 #define MW_CLI_TABLE_H
@@ -22,7 +23,7 @@ struct mw_table;
 
 /*
  * A table of count columns on out (borrowed, as the headings are). On a terminal
- * cells are cut to fit it; elsewhere they are whole, for grep.
+ * cells are cut to fit it; elsewhere they are whole, with a tab between two.
  */
 struct mw_table *mw_table_new(FILE *out, const struct mw_column *columns, size_t count);
 void mw_table_free(struct mw_table *table);

@@ -96,4 +96,18 @@ SKIP: {
     is_deeply([@{$report}{qw(message_id in_reply_to)}], ['one@example.com', ['two@example.com']],
         'letters are the same whatever the language of the terminal');
 }
+{
+    # Readers that have enough; lists for programs.
+    my $many = "$dir/many.mbox";
+    open my $box, '>', $many or die $!;
+    print {$box} "From ana\@example.com Tue Nov 24 10:00:00 2026\nFrom: ana\@example.com\nSubject: a\tb $_\n\n" . ('text ' x 40) . "\n\n" for 1 .. 400;
+    close $box;
+    for my $command ("scan --jsonl $many", "scan --summary $many", "scan --csv $many", 'config sample', 'config man', 'help scan') {
+        is(scalar qx({ $mailwitness $command | true; } 2>&1), q{}, "'$command' ends silently when its reader does");
+    }
+    like(scalar qx($mailwitness config sample 2>&1 >/dev/full), qr/cannot write the output/, '... and names an output that is full');
+    my @rows = map { [split /\t/] } split /\n/, qx($mailwitness scan --summary $many);
+    is(join(q{ }, @{$rows[0]}), 'VERDICT FROM SUBJECT SIZE FILES', 'off a terminal a list begins with its heading');
+    is(join(q{|}, @{$rows[1]}[0 .. 1, 4]), 'unscanned|ana@example.com|0', '... and has a tab between two cells, and none in a cell');
+}
 done_testing();
