@@ -421,8 +421,9 @@ static void make_filters(struct generation *generation)
     struct mw_error ignored = {0};
     if (generation->settings.sandbox.mode == MW_SANDBOX_OFF)
         return;
-    for (int runner = 0; runner <= generation->programs; runner++)
-        generation->filters[runner] = mw_sandbox_filter_new(runner, &ignored);
+    generation->filters[0] = mw_sandbox_filter_new(false, &ignored);
+    if (generation->programs)
+        generation->filters[1] = mw_sandbox_filter_new(true, &ignored);
 }
 
 _Noreturn static void end(struct generation *generation, int status)

@@ -422,7 +422,7 @@ static void wait_for_turn(struct mw_pool *pool, struct place *place)
         now = mw_clock_us();
         if (!place->worker)
             distribute(pool);
-        if (!place->worker && now >= tick_us) {
+        if (!place->worker && wait->tick && now >= tick_us) {
             pthread_mutex_unlock(&pool->lock);
             wait->tick(wait->user);
             pthread_mutex_lock(&pool->lock);

@@ -421,7 +421,7 @@ static void test_flood(struct mw_pool *pool)
         mw_report_free(report);
     }
     unsigned meanwhile = atomic_load(&flood.done) - before;
-    printf("# %u of %u slow mails were done meanwhile\n", meanwhile, FLOOD);
+    printf("# %u of %d slow mails were done meanwhile\n", meanwhile, FLOOD);
     tap_ok(meanwhile <= WORKERS, "... without waiting for the flood's turn");
     for (int i = 0; i < FLOOD; i++)
         pthread_join(threads[i], NULL);
