@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/utf8.h"
+#include "parsers/archive_source.h"
 
 enum { CHUNK = 1 << 16, MOST_AT_ONCE = 1 << 20, NAME_LIMIT = 1024 };
 
@@ -53,8 +54,10 @@ struct unpacking {
     struct mw_parse *parse;
     struct mw_part *part;
     struct archive *archive;
+    struct mw_archive_source source;
     bool document; /* an office document: most of it is not worth telling */
     bool encrypted;
+    bool any; /* an entry was found */
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -117,6 +120,8 @@ static const char *entry_name(struct unpacking *unpacking, struct archive_entry 
 
 static void note_damage(struct unpacking *unpacking)
 {
+    if (unpacking->source.stopped)
+        return; /* which is told already */
     const char *text = archive_error_string(unpacking->archive);
     mw_report_problem(unpacking->parse->report, unpacking->parse->limits,
                       MW_PROBLEM_ARCHIVE_DAMAGED, unpacking->part->path,
@@ -141,10 +146,9 @@ static bool may_go_on(struct unpacking *unpacking)
 static bool skips_cheaply(struct unpacking *unpacking)
 {
     int format = archive_format(unpacking->archive) & ARCHIVE_FORMAT_BASE_MASK;
-    return format == ARCHIVE_FORMAT_ZIP ||
-           (archive_filter_count(unpacking->archive) <= 1 &&
-            (format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_ISO9660 ||
-             format == ARCHIVE_FORMAT_AR));
+    return !mw_archive_source_is_compressed(&unpacking->source) &&
+           (format == ARCHIVE_FORMAT_ZIP || format == ARCHIVE_FORMAT_TAR ||
+            format == ARCHIVE_FORMAT_ISO9660 || format == ARCHIVE_FORMAT_AR);
 }
 
 /* Passes over the rest of a file; false when no more may be read. libarchive would unpack a
@@ -239,7 +243,7 @@ static void read_all(struct unpacking *unpacking)
     for (size_t i = 0;; i++) {
         int code = archive_read_next_header(unpacking->archive, &entry);
         bool plain = archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW &&
-                     archive_filter_count(unpacking->archive) <= 1;
+                     !mw_archive_source_is_compressed(&unpacking->source);
         if (code == ARCHIVE_EOF || plain)
             return;
         if (archive_read_has_encrypted_entries(unpacking->archive) == 1)
@@ -249,6 +253,7 @@ static void read_all(struct unpacking *unpacking)
                 note_damage(unpacking);
             return;
         }
+        unpacking->any = true;
         const char *name = entry_name(unpacking, entry);
         if (i == 0 && name && is_document_start(name))
             unpacking->document = true;
@@ -262,17 +267,54 @@ static void read_all(struct unpacking *unpacking)
     }
 }
 
+/* Not mtree, which any text may be. */
+static struct archive *new_reader(bool formats)
+{
+    struct archive *archive = archive_read_new();
+    if (!archive)
+        return NULL;
+    archive_read_support_format_raw(archive);
+    if (!formats)
+        return archive;
+    archive_read_support_format_7zip(archive);
+    archive_read_support_format_ar(archive);
+    archive_read_support_format_cab(archive);
+    archive_read_support_format_cpio(archive);
+    archive_read_support_format_iso9660(archive);
+    archive_read_support_format_lha(archive);
+    archive_read_support_format_rar(archive);
+    archive_read_support_format_rar5(archive);
+    archive_read_support_format_tar(archive);
+    archive_read_support_format_warc(archive);
+    archive_read_support_format_xar(archive);
+    archive_read_support_format_zip(archive);
+    return archive;
+}
+
+/* Reads the part as an archive, or as one compressed file. Whether what is compressed is an
+ * archive without a file. */
+static bool read_as(struct unpacking *unpacking, bool formats)
+{
+    unpacking->archive = new_reader(formats);
+    if (!unpacking->archive)
+        return false;
+    int code = mw_archive_source_open(&unpacking->source, unpacking->parse, unpacking->part,
+                                      unpacking->archive);
+    if (code == ARCHIVE_OK)
+        read_all(unpacking);
+    else
+        note_damage(unpacking);
+    bool empty = code == ARCHIVE_OK && !unpacking->any && !unpacking->source.stopped &&
+                 mw_archive_source_is_compressed(&unpacking->source);
+    archive_read_free(unpacking->archive);
+    mw_archive_source_close(&unpacking->source);
+    return empty;
+}
+
 void mw_archive_unpack(struct mw_parse *parse, struct mw_part *part)
 {
-    struct unpacking unpacking = {.parse = parse, .part = part, .archive = archive_read_new()};
-    if (!unpacking.archive)
-        return;
-    archive_read_support_filter_all(unpacking.archive);
-    archive_read_support_format_all(unpacking.archive);
-    archive_read_support_format_raw(unpacking.archive);
-    if (archive_read_open_memory(unpacking.archive, part->data.data, part->data.size) == ARCHIVE_OK)
-        read_all(&unpacking);
-    else
-        note_damage(&unpacking);
-    archive_read_free(unpacking.archive);
+    struct unpacking unpacking = {.parse = parse, .part = part};
+    /* libarchive takes zeros for the end of a tar: what stands behind them is read, too. */
+    if (read_as(&unpacking, true))
+        read_as(&unpacking, false);
 }

@@ -106,6 +106,36 @@ for my $case (
     isnt($report->{verdict}, 'clean', '... and the message is not clean') if $with_clamav;
 }
 
+# --- what libarchive would keep without asking ------------------------------------------------
+{
+    my $gz = q{};
+    my $tar = sub {
+        my ($type, $size) = @_;
+        my $head = pack 'a100 a8 a8 a8 a12 a12 a8 a1 a100 a6 a2 x247', 'a', '0000644', '0000000', '0000000',
+            sprintf('%011o', $size), '00000000000', ' ' x 8, $type, q{}, "ustar\0", '00';
+        substr $head, 148, 8, sprintf "%06o\0 ", unpack '%32C*', $head;
+        return $head;
+    };
+    gzip(\($tar->('5', 0) x 40_000), \$gz);
+    my ($report) = scan(message(['a.tgz', $gz]));
+    ok((grep { $_->{name} eq 'limit.unpacked_size' && $_->{detail} =~ /headers/ } @{ $report->{errors} }), 'an archive that is all headers is not unpacked into memory');
+    ok(!problem($report, 'archive.damaged'), '... and is not called damaged for that');
+    isnt($report->{verdict}, 'clean', '... and the message is not clean');
+
+    gzip(\("#mtree\n" . "f type=file\n" x 500_000), \$gz);
+    ($report) = scan(message(['a.gz', $gz]));
+    is(join(q{ }, map { $_->{size} } @{ $report->{attachments} }), length($gz) . ' ' . (7 + 12 * 500_000), 'a text that lists files is a text, and no archive of as many files');
+
+    my $list = pack('a4 n n N N N N N', 'xar!', 28, 1, 0, 20, 0, 300_000_000, 0) . 'x' x 20;
+    ($report) = scan(message(['a.xar', $list]));
+    ok((grep { $_->{name} eq 'limit.unpacked_size' && $_->{detail} =~ /list of files takes 300000000 bytes/ } @{ $report->{errors} }), 'an xar whose list of files is too large is not opened');
+
+    my $behind = "\0" x 1024 . 'MZ and what a program is made of';
+    gzip(\$behind, \$gz);
+    ($report) = scan(message(['a.img.gz', $gz]));
+    ok((grep { $_->{size} == length $behind } @{ $report->{attachments} }), 'a compressed file that begins with zeros is no empty tar: all of it is there');
+}
+
 # --- bytes that decoders make ------------------------------------------------------------------
 {
     my $mail = "${from}Content-Type: application/octet-stream\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n" . "_\n" x 50_000;
