@@ -136,6 +136,24 @@ static const struct made {
     {"winmail.dat",
      HEAD "Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\neJ8+IgEA",
      "AgKQBgAAAAAAAAA", "", 0},
+/* archives, in base64: units of as many bytes as it has in whole letters */
+#define FILE_OF(name)                                                                              \
+    HEAD "Content-Type: application/octet-stream; name=" name                                      \
+         "\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    {"files in a zip", FILE_OF("a.zip"), "UEsDBBQAAAAAAAAAAAAAAAAAAAAAAAAAAAADAAAAYWJj", "", 0},
+    {"files in a zip that is cut", FILE_OF("a.zip"), "UEsDBBQAAAAAAAAAAAAAAAAAAAAAAAAAAAADAAAAYWJj",
+     "UEsDBBQA", 0},
+    {"members of a gzip file", FILE_OF("a.gz"),
+     "H4sIAAAAAAAAAwMAAAAAAAAAAAAfiwgAAAAAAAADAwAAAAAAAAAAAB+LCAAAAAAAAAMDAAAAAAAAAAAA", "", 0},
+    {"members of a gzip file with junk behind", FILE_OF("a.gz"),
+     "H4sIAAAAAAAAAwMAAAAAAAAAAAAfiwgAAAAAAAADAwAAAAAAAAAAAB+LCAAAAAAAAAMDAAAAAAAAAAAA", "////", 0},
+    {"frames of LZ4", FILE_OF("a.lz4"), "BCJNGGBAggAAAAAEIk0YYECCAAAAAAQiTRhgQIIAAAAA", "", 0},
+    {"files in an ar", HEAD "Content-Type: application/octet-stream\r\n\r\n!<arch>\n",
+     "%-16u0           0     0     644     0         `\n", "", 0},
+    {"names in an ar",
+     HEAD "Content-Type: application/octet-stream\r\n\r\n!<arch>\n//              0           0    "
+          " 0     644     90000     `\n",
+     "a%u/\n", "", 0},
 };
 
 /* Repeats what is repeated, numbers filled in, until there are size bytes. */
