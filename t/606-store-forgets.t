@@ -6,7 +6,7 @@ use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
 use File::Copy qw(copy);
 use JSON::PP;
-use Rig qw(preloadable);
+use Rig qw(preloadable wait_until);
 use RedisServer;
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -30,12 +30,19 @@ sub keys_like {
     return grep { length } split /\n/, $redis->cli('--scan', '--pattern', $pattern);
 }
 
+# Waits until a server has all that its master has.
+sub is_replica {
+    my ($redis) = @_;
+    return ok(wait_until(20, sub { $redis->cli(qw(info replication)) =~ /master_link_status:up/ }), '... it is filled');
+}
+
 # A feed that outlasts the look at Redis, every two seconds, and what is missing after it.
 sub flow {
-    my ($redis, $fault) = @_;
+    my ($redis, $fault, $count) = @_;
+    $count ||= 240;
     my $config = $redis->config('command_time = "1s";');
-    my ($kept, $said, $failed) = feed_while($config, [240, 4, 70000, 20000], sub { sleep 0.8; $fault->() });
-    is(scalar(keys %{$kept}) + $failed, 240, '... all messages got an answer');
+    my ($kept, $said, $failed) = feed_while($config, [$count, 4, 70000, 20000], sub { sleep 0.8; $fault->() });
+    is(scalar(keys %{$kept}) + $failed, $count, '... all messages got an answer');
     is_deeply([missing($redis, $kept)], [], '... and every one of them is in Redis at the end') or diag($said);
     is_deeply([wrong_events($redis, $kept)], [], '... and an event once');
     return $said;
@@ -76,7 +83,7 @@ sub flow {
     my $run = $redis->cli(qw(info server)) =~ /run_id:(\w+)/ && $1;
     flow($redis, sub {
         $redis->cli('replicaof', '127.0.0.1', $from);
-        for (1 .. 100) { last if $redis->cli(qw(info replication)) =~ /master_link_status:up/; sleep 0.1 }
+        is_replica($redis);
         $redis->cli(qw(replicaof no one));
     });
     ok($redis->cli(qw(info server)) =~ /run_id:$run/, '... by a server that was never started anew');
@@ -89,15 +96,16 @@ sub flow {
     my $replica = RedisServer->new('--port', my $from = free_port(), '--repl-diskless-sync-delay', 0);
     note 'demoted to a replica that was behind, and promoted';
     flow($redis, sub {
-        sleep 2.2;    # the marker is there
+        ok(wait_until(20, sub { $redis->cli(qw(get mw:marker)) }), '... when there is a marker');
         $replica->cli('replicaof', '127.0.0.1', $port);
-        for (1 .. 100) { last if $replica->cli(qw(info replication)) =~ /master_link_status:up/; sleep 0.1 }
+        is_replica($replica);
         $replica->cli(qw(replicaof no one));
-        sleep 0.5;    # what comes now it does not have
+        my $had = $replica->cli(qw(zcard mw:messages));
+        ok(wait_until(20, sub { $redis->cli(qw(zcard mw:messages)) > $had + 5 }), '... messages come that it does not have') or diag("it has $had");
         $redis->cli('replicaof', '127.0.0.1', $from);
-        for (1 .. 100) { last if $redis->cli(qw(info replication)) =~ /master_link_status:up/; sleep 0.1 }
+        is_replica($redis);
         $redis->cli(qw(replicaof no one));
-    });
+    }, 900);    # messages still come when it is promoted
     $_->stop for $redis, $replica;
 }
 

@@ -27,10 +27,10 @@ open my $doc, '<', "$ENV{top_srcdir}/doc/redis-schema.md" or die $!;
 my %documented = map { $_ => 1 } map { /^\| `(mw:[^`]+)` \|/ ? $1 : () } <$doc>;
 close $doc;
 
-# Entries of all sorted sets: older than they are to be kept, and live ones.
+# How many entries of each sorted set are older than they are to be kept.
 sub entries {
-    my ($redis_asked, $live) = @_;
-    my (%old, %missing);
+    my ($redis_asked) = @_;
+    my %old;
     my $oldest = (time - $keep{messages}) * 1000;
     for my $key ($redis_asked->ask('KEYS', 'mw:*')) {
         next if $redis_asked->ask('TYPE', $key) ne 'zset' || $key eq 'mw:attachments';
