@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "conf/option.h"
+#include "conf/slip.h"
 #include "conf/source.h"
 #include "core/suggest.h"
 
@@ -255,6 +256,15 @@ static const struct mw_named_section *find_named(const char *name)
     return NULL;
 }
 
+/* The section that has an option of this name; NULL: none. */
+static const char *home_of(const char *name)
+{
+    for (size_t i = 0; i < mw_option_count; i++)
+        if (strcmp(mw_options[i].name, name) == 0)
+            return mw_options[i].section;
+    return NULL;
+}
+
 static void unknown_section(struct loading *loading, const config_setting_t *setting)
 {
     enum { MOST = 64 };
@@ -267,9 +277,15 @@ static void unknown_section(struct loading *loading, const config_setting_t *set
         if (i == 0 || strcmp(mw_options[i].section, mw_options[i - 1].section) != 0)
             names[count++] = mw_options[i].section;
     const char *near = mw_suggest(name, names, count);
+    const char *home = config_setting_is_group(setting) ? NULL : home_of(name);
     mistake(loading, setting, NULL, name,
-            near ? mw_arena_printf(loading->arena, "is no section; did you mean '%s'?", near)
-                 : "is no section");
+            home   ? mw_arena_printf(loading->arena,
+                                     "options stand in sections, as in: %s: { %s = ...; };", home,
+                                     name)
+            : near ? mw_arena_printf(loading->arena, "is no section; did you mean '%s'?", near)
+            : config_setting_is_scalar(setting)
+                ? "is no section, and options stand in one, as in: milter: { mode = \"act\"; };"
+                : "is no section");
 }
 
 static void read_section(struct loading *loading, const config_setting_t *section)
@@ -296,19 +312,94 @@ static void read_root(struct loading *loading, const config_setting_t *root)
         read_section(loading, config_setting_get_elem(root, (unsigned)i));
 }
 
+/* --- rules against all of the file ----------------------------------------------------------- */
+
+/* Whether a rule has no conditions: nothing gets past it. */
+static bool fits_all(const struct mw_config_rule *rule, struct mw_arena *arena)
+{
+    struct mw_config_rule empty = {0};
+    set_defaults(mw_rule_options, mw_rule_option_count, &empty, arena);
+    for (size_t i = 0; i < mw_rule_option_count; i++) {
+        const struct mw_option *option = &mw_rule_options[i];
+        if (strcmp(option->section, "policy.when") != 0)
+            continue;
+        const char *is = mw_option_get(option, rule, arena);
+        const char *usual = mw_option_get(option, &empty, arena);
+        if (strcmp(is ? is : "", usual ? usual : "") != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The condition new names filters, which may stand behind the rules. */
+static void check_new(struct loading *loading, const struct mw_config_rule *rule,
+                      const config_setting_t *setting)
+{
+    const struct mw_config *config = loading->config;
+    size_t count = loading->filters_given ? config->filters.count : 1;
+    const char **names = mw_arena_alloc(loading->arena, (count + 1) * sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] =
+            loading->filters_given ? config->filters.items[i].name : find_named("filter")->example;
+    for (size_t i = 0; i < rule->when.is_new.count; i++) {
+        const char *asked = rule->when.is_new.items[i], *near;
+        bool known = false;
+        asked += asked[0] == '!';
+        for (size_t j = 0; j < count; j++)
+            known = known || strcasecmp(names[j], asked) == 0;
+        if (known)
+            continue;
+        near = mw_suggest(asked, names, count);
+        mistake(loading, setting, "policy", rule->name,
+                mw_arena_printf(loading->arena, "new: the section filter has no '%s'%s%s%s", asked,
+                                near ? "; did you mean '" : "", near ? near : "",
+                                near ? "'?" : ""));
+    }
+}
+
+static void check_rules(struct loading *loading, const config_setting_t *root)
+{
+    const config_setting_t *list = config_setting_get_member(root, "policy");
+    const struct mw_config *config = loading->config;
+    const char *before = NULL;
+    size_t rule = 0;
+    int count = list && config_setting_is_list(list) ? config_setting_length(list) : 0;
+    for (int i = 0; i < count && rule < config->rules.count; i++) {
+        const config_setting_t *setting = config_setting_get_elem(list, (unsigned)i);
+        if (!config_setting_is_group(setting))
+            continue;
+        const struct mw_config_rule *one = &config->rules.items[rule++];
+        if (before)
+            mistake(
+                loading, setting, "policy", one->name,
+                mw_arena_printf(loading->arena,
+                                "is never reached: '%s' before it has no conditions and decides "
+                                "about every message",
+                                before));
+        else if (fits_all(one, loading->arena))
+            before = one->name;
+        check_new(loading, one, setting);
+    }
+}
+
 /* libconfig never opens a file: the text has no @include. */
 static void read_text(struct loading *loading)
 {
     config_t file;
     config_init(&file);
-    if (config_read_string(&file, mw_config_source_text(loading->source, loading->config->arena))) {
+    const char *text = mw_config_source_text(loading->source, loading->config->arena);
+    if (config_read_string(&file, text)) {
         read_root(loading, config_root_setting(&file));
+        if (loading->mistakes->count == 0)
+            check_rules(loading, config_root_setting(&file));
     } else {
-        unsigned line, at = (unsigned)config_error_line(&file);
-        const char *name = mw_config_source_place(loading->source, at, &line);
-        mw_texts_add(
-            loading->arena, loading->mistakes,
-            mw_arena_printf(loading->arena, "%s:%u: %s", name, line, config_error_text(&file)));
+        unsigned line, at = (unsigned)config_error_line(&file), slipped;
+        bool syntax = strcmp(config_error_text(&file), "syntax error") == 0;
+        const char *slip = syntax ? mw_slip_find(text, loading->arena, &slipped) : NULL;
+        const char *name = mw_config_source_place(loading->source, slip ? slipped : at, &line);
+        mw_texts_add(loading->arena, loading->mistakes,
+                     mw_arena_printf(loading->arena, "%s:%u: %s%s%s", name, line,
+                                     config_error_text(&file), slip ? ": " : "", slip ? slip : ""));
     }
     config_destroy(&file);
 }

@@ -28,6 +28,7 @@ struct cursor {
     struct mw_bytes text;
     size_t at;
     unsigned line;
+    unsigned long_text; /* where the first text begins that goes over the end of its line; 0 */
 };
 
 static bool is_at(const struct cursor *cursor, const char *what)
@@ -74,9 +75,14 @@ static int find_directive(struct cursor *cursor, struct mw_error *error)
                                begun);
         } else if (is_at(cursor, "\"")) {
             step(cursor, 1);
-            if (!step_behind(cursor, "\"", true))
-                return mw_fail(error, MW_ERR_INPUT, "%s:%u: the text that begins here has no end",
-                               cursor->file, begun);
+            bool ends = step_behind(cursor, "\"", true);
+            if (cursor->line > begun && cursor->long_text == 0)
+                cursor->long_text = begun;
+            /* Each quote that is missing turns texts and what is between them around. */
+            if (!ends)
+                return mw_fail(error, MW_ERR_INPUT,
+                               "%s:%u: the text that begins here has no end: is a quote missing?",
+                               cursor->file, cursor->long_text > 0 ? cursor->long_text : begun);
         } else {
             step(cursor, 1);
         }
@@ -310,7 +316,7 @@ static bool unpack_piece(struct mw_config_source *source, struct mw_bytes *rest)
         return false;
     const unsigned char *data = rest->data + HEAD;
     struct cursor cursor = {
-        mw_arena_dup_bytes(source->arena, data, name), {data + name, size}, 0, 1};
+        mw_arena_dup_bytes(source->arena, data, name), {data + name, size}, 0, 1, 0};
     /* libconfig must find nothing here that would make it open a file. */
     if (strlen(cursor.file) != name || (size > 0 && memchr(data + name, '\0', size)) ||
         find_directive(&cursor, &error) != 0)

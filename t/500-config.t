@@ -154,9 +154,9 @@ like(told("$mailwitness config check $dir/nul.conf"), qr/^1 nul[.]conf:2: has a 
 open my $large, '>', "$dir/large.conf" or die $!;
 truncate $large, 1 << 40;
 like(told("$mailwitness config check $dir/large.conf"), qr/^1 large[.]conf: has more than the 16777216 bytes allowed$/, 'a file without bound is not read');
-for my $case (['log: { form = "', 'text'], ['/* *', 'comment']) {
+for my $case (['log: { form = "', 'text', ': is a quote missing[?]'], ['/* *', 'comment', q{}]) {
     put('open.conf', "\n$case->[0]");
-    like(told("$mailwitness config check $dir/open.conf"), qr/^1 open[.]conf:2: the $case->[1] that begins here has no end$/, "a $case->[1] without end has the line of its beginning");
+    like(told("$mailwitness config check $dir/open.conf"), qr/^1 open[.]conf:2: the $case->[1] that begins here has no end$case->[2]$/, "a $case->[1] without end has the line of its beginning");
 }
 for my $case ("log: { }; \@include \"empty.conf\"", '@include empty.conf', '@include ""', "\@include \"empty\n.conf\"", '@', '@includes "empty.conf"') {
     put('odd.conf', "\n$case\n");
@@ -182,4 +182,71 @@ for my $case (
 POSIX::mkfifo("$dir/seen", 0600);
 put('named.conf', "filter: { from: { file = \"$dir/seen\"; }; };\n");
 like(told("$daemon -t -c $dir/named.conf"), qr/^1 .*seen/s, 'nor may a filter');
+
+# --- the commonest slips -------------------------------------------------------------------
+for my $case (
+    ["milter: {\n  memory_max = 100m;\n};\n", '2: syntax error: memory_max: write the value in quotes: memory_max = "100m";', 'a size without quotes'],
+    ["milter: {\n  mode = act;\n  clean = \"tag\";\n};\n", '2: syntax error: mode: write the value in quotes: mode = "act";', 'a text without quotes'],
+    ["milter: {\n  sender_new_header = no;\n};\n", '2: syntax error: sender_new_header: write false, not no', 'no for false'],
+    ["milter: {\n  sender_new_header = Yes\n};\n", '2: syntax error: sender_new_header: write true, not Yes', 'yes for true'],
+    ["milter: {\n  mode = ;\n};\n", '2: syntax error: mode has no value', 'a value that is left out'],
+    ["milter: {\n  internal_networks = [\n    \"10.0.0.0/8\", # ours\n  ];\n};\n", '3: syntax error: remove the comma before the ]', 'a comma too many'],
+    ["milter: {\n  mode = \"act\";\n\nyara: { rules = \"/x\"; };\n", '1: syntax error: the { on this line is never closed', 'a brace that is missing'],
+    ["milter: {\n  mode = \"act\"; }\n};\n", '3: syntax error: this } closes nothing: one } too many, or a { is missing before', 'a brace too many'],
+    ["milter: {\n  internal_networks = [ \"10.0.0.0/8\" };\n", '2: syntax error: this } stands where the [ of line 2 is to be closed', 'another bracket'],
+    ["policy: (\n  { action = \"tag\"; }\n  { action = \"tag\"; }\n);\n", '2: syntax error: a comma is missing behind this }', 'a comma between rules that is missing'],
+    ["milter: {\n  mode = \"act;\n  clean = \"tag\";\n};\n", '2: the text that begins here has no end: is a quote missing?', 'a quote that is missing'],
+    ["milter: {\n  mode = \"act;\n  clean = \"tag;\n};\n", '2: syntax error: the text that begins on this line goes over its end: is a quote missing?', '... and a second one'],
+    ["milter: {\n  internal_networks = [ localhost ];\n};\n", '2: syntax error: write "localhost" in quotes', 'a text in a list without quotes'],
+    ["milter: {\n  sender_new_header;\n};\n", '2: syntax error: sender_new_header has no value: write sender_new_header = ...;', 'an option alone'],
+    ["mode = \"act\"\n", '1: mode: options stand in sections, as in: milter: { mode = ...; };', 'an option without its section, as in postfix'],
+    ["smtpd_thing = \"act\"\n", '1: smtpd_thing: is no section, and options stand in one, as in: milter: { mode = "act"; };', '... and one that is none'],
+    ["listen = unix:/x\n", '1: syntax error: listen: write the value in quotes: listen = "unix:/x";', '... without quotes, too'],
+) {
+    my ($text, $wanted, $what) = @{$case};
+    ($said, $status) = check($text);
+    is("$status $said", "1 test.conf:$wanted\n", "$what is named, on its line, with what to do");
+}
+{
+    open my $part, '>', "$dir/part.inc" or die $!;
+    print {$part} "yara: {\n  rules = /x;\n};\n";
+    close $part;
+    ($said) = check("milter: { mode = \"act\"; };\n\@include \"part.inc\"\n");
+    is($said, "part.inc:2: syntax error: rules: write the value in quotes: rules = \"/x\";\n", '... in a file that is included, too');
+    my $deep = 'a: ' . ('( ' x 5000);
+    ($said, $status) = check($deep);
+    ok($status == 1 && $said =~ /^test[.]conf:1: /, 'brackets without end are a mistake like others');
+}
+
+# --- rules against all of the file -----------------------------------------------------------
+my $rules = sub { return check("$_[0]policy: (\n  $_[1],\n  $_[2]\n);\n") };
+($said, $status) = $rules->(q{}, '{ name = "all"; action = "tag"; }', '{ name = "b"; when: { sender = "x@*"; }; action = "reject"; }');
+is("$status $said", "1 test.conf:3: policy.b: is never reached: 'all' before it has no conditions and decides about every message\n", 'a rule that is never reached is a mistake');
+($said, $status) = $rules->(q{}, '{ name = "b"; when: { sender = "x@*"; }; action = "reject"; }', '{ name = "all"; action = "tag"; }');
+is($status, 0, '... and one without conditions at the end is none') or diag($said);
+my $filters = 'filter: { senders: { source = "from"; file = "/x"; capacity = 10; }; };' . "\n";
+($said, $status) = $rules->($filters, '{ name = "n"; when: { new = "sender"; }; action = "tag"; }', '{ name = "o"; when: { new = "!senders"; }; action = "tag"; }');
+is("$status $said", "1 test.conf:3: policy.n: new: the section filter has no 'sender'; did you mean 'senders'?\n", 'a filter that is not there is named');
+($said, $status) = $rules->(q{}, '{ name = "n"; when: { new = "from"; }; action = "tag"; }', '{ name = "o"; action = "tag"; }');
+is($status, 0, '... and the usual one is there without a section') or diag($said);
+
+# --- the installed one -----------------------------------------------------------------------
+SKIP: {
+    my ($installed) = qx(strings -n 8 $mailwitness) =~ m{^(/\S+/mailwitness/mailwitness[.]conf)$}m;
+    skip 'needs root and an own view of the file system', 3 if $> != 0 || !$installed || system('unshare -m true 2>/dev/null') != 0;
+    my ($top) = $installed =~ m{^((?:/[^/]+){2,}?)/mailwitness/};
+    my $in = sub {
+        open my $out, '>', "$dir/installed.conf" or die $!;
+        print {$out} @_;
+        close $out;
+        my $text = qx(unshare -m sh -c 'mkdir -p $top && mount -t tmpfs none $top && mkdir $top/mailwitness && cp $dir/installed.conf $installed && exec $mailwitness config check' 2>&1);
+        return ($text, $? >> 8);
+    };
+    ($said, $status) = $in->("filter: { };\n");
+    ok($status == 0 && $said =~ /^\Q$installed\E: no mistakes$/m, 'without a file the installed one is checked') or diag($said);
+    ($said, $status) = $in->("milter: { user = \"nobody-here\"; listen = \"unix:relative\"; };\nfilter: { };\n");
+    ok($status == 1 && $said =~ /there is no user 'nobody-here'/ && $said =~ /'unix:relative'/, '... with all that mailwitnessd -t finds') or diag($said);
+    ($said, $status) = $in->("yara: { rules = \"/nowhere\"; };\nfilter: { };\n");
+    ok($status == 1 && $said =~ m{/nowhere}, '... rules that do not load among it') or diag($said);
+}
 done_testing();

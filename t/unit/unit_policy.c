@@ -178,9 +178,9 @@ static const struct {
     {"new = \"!from\";", false},
     {"new = \"sender-domain\";", false},
     {"new = \"!sender-domain\";", true},
-    {"new = \"no-such-filter\";", false},
-    {"new = \"!no-such-filter\";", false},
-    {"new = [\"no-such-filter\", \"from\"];", true},
+    {"new = \"cannot-tell\";", false},
+    {"new = \"!cannot-tell\";", false},
+    {"new = [\"cannot-tell\", \"from\"];", true},
     {"new = [\"from\", \"!sender-domain\"];", true},
     {"sender = \"boss@*\";", true},
     {"sender = \"*@sender.example\";", false},
@@ -234,6 +234,8 @@ static void test_conditions(void)
         char rest[SIZE];
         struct mw_report *report = sample();
         snprintf(rest, sizeof rest,
+                 "filter: { from: { }; sender-domain: { source = \"sender-domain\"; };"
+                 " cannot-tell: { source = \"to\"; }; };\n"
                  "policy: ( { name = \"it\"; when: { %s }; action = \"tag\"; } );",
                  conditions[i].when);
         const struct mw_decision *decision = decide_for(acting("", rest), report, 0, false);
