@@ -61,7 +61,7 @@ enum mw_recipients { MW_STRICTEST, MW_LENIENT, MW_EACH };
 /* What is done when something did not work; enum mw_action each. */
 struct mw_config_failure {
     unsigned worker_crashed, timed_out, bad_report, queue_full, out_of_resources, too_large, limits,
-        unreadable, engine_missing, store_unavailable, internal_error;
+        unreadable, not_opened, engine_missing, store_unavailable, internal_error;
     unsigned refusal_unrecorded; /* MW_ACTION_NONE: refused as decided */
 };
 

@@ -24,6 +24,7 @@ enum mw_failure {
     MW_TOO_LARGE,          /* above limits.message_size: not scanned at all */
     MW_LIMITS,             /* another limit kept a part from being scanned */
     MW_UNREADABLE,         /* a part is damaged, or mail clients read it in other ways */
+    MW_NOT_OPENED,         /* nobody opened a container, or not all of it */
     MW_ENGINE_MISSING,     /* none is configured, or one failed */
     MW_STORE_UNAVAILABLE,  /* neither Redis nor the spool took the result */
     MW_REFUSAL_UNRECORDED, /* so that a message would be refused without a record of it */
@@ -57,6 +58,8 @@ enum mw_problem_effect { MW_HIDES_NOTHING, MW_HIDES };
         "a part unpacks to more bytes than ClamAV scans")                                          \
     ROW(CLAMAV_MAX_SCAN_TIME, "clamav.max_scan_time", MW_HIDES, MW_LIMITS, MW_INFO,                \
         "ClamAV's time for a part was up")                                                         \
+    ROW(CONTAINER_NOT_OPENED, "container.not_opened", MW_HIDES, MW_NOT_OPENED, MW_INFO,            \
+        "nobody opened what lies inside a part, or not all of it")                                 \
     ROW(HEADER_DATE, "header.date", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,                      \
         "the Date field holds no date")                                                            \
     ROW(HEADER_DUPLICATE, "header.duplicate", MW_HIDES_NOTHING, MW_NO_FAILURE, MW_INFO,            \

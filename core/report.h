@@ -15,6 +15,7 @@
 
 #include "core/arena.h"
 #include "core/bytes.h"
+#include "core/container.h"
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/problem.h"
@@ -101,6 +102,9 @@ struct mw_attachment {
     const char *reading;      /* which other reading of the message it comes from */
     const char *content_type; /* declared */
     const char *file_type;    /* detected */
+    enum mw_opened opened;    /* what lies inside of it */
+    const char *not_opened;   /* why not, or not all of it */
+    const char *opened_by;    /* the engine that handed out what is inside */
     const char *disposition;
     const char *description;
     const char *content_id; /* without angle brackets */
@@ -113,7 +117,9 @@ struct mw_attachment {
     enum mw_verdict verdict;
     const char *unscanned;  /* why, when verdict is MW_UNSCANNED */
     struct mw_texts reused; /* scanners that knew the very same bytes already */
-    struct mw_bytes data;   /* the decoded bytes; not in the JSON */
+    struct mw_bytes data;   /* the decoded bytes; not in the JSON, as what follows */
+    const char *container;  /* which kind of container parsers take it for, or NULL */
+    size_t closed;          /* things inside of it that parsers could not open */
 };
 
 /* A named fact of type bool, or a named number. */

@@ -19,6 +19,7 @@ static const struct {
     [MW_TOO_LARGE] = {OPTION(too_large)},
     [MW_LIMITS] = {OPTION(limits)},
     [MW_UNREADABLE] = {OPTION(unreadable)},
+    [MW_NOT_OPENED] = {OPTION(not_opened)},
     [MW_ENGINE_MISSING] = {OPTION(engine_missing)},
     [MW_STORE_UNAVAILABLE] = {OPTION(store_unavailable)},
     [MW_REFUSAL_UNRECORDED] = {OPTION(refusal_unrecorded)},

@@ -1,4 +1,4 @@
-/* archive: libarchive over the part's bytes, one entry after the other. */
+/* archive: libarchive over bytes of a part, one entry after the other. */
 #include "parsers/archive.h"
 
 #include <archive.h>
@@ -9,45 +9,7 @@
 #include "core/utf8.h"
 #include "parsers/archive_source.h"
 
-enum { CHUNK = 1 << 16, MOST_AT_ONCE = 1 << 20, NAME_LIMIT = 1024 };
-
-/* How archives begin. */
-static const struct {
-    size_t offset;
-    const char *bytes;
-    size_t size;
-} beginnings[] = {
-    {0, "PK\3\4", 4},
-    {0, "PK\5\6", 4},
-    {0, "Rar!\x1a\x07", 6},
-    {0, "7z\xbc\xaf\x27\x1c", 6},
-    {0, "\x1f\x8b", 2},
-    {0, "BZh", 3},
-    {0,
-     "\xfd"
-     "7zXZ",
-     5},
-    {0, "\x28\xb5\x2f\xfd", 4},
-    {0, "MSCF", 4},
-    {257, "ustar", 5},
-    {0, "!<arch>\n", 8},
-    {0, "LZIP", 4},
-    {0x8001, "CD001", 5},
-    {2, "-lh", 3},
-    {0, "xar!", 4},
-    {0, "\x04\x22\x4d\x18", 4},
-    {0, "\x1f\x9d", 2},
-};
-
-bool mw_archive_is(const struct mw_part *part)
-{
-    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
-        if (part->data.size >= beginnings[i].offset + beginnings[i].size &&
-            memcmp(part->data.data + beginnings[i].offset, beginnings[i].bytes,
-                   beginnings[i].size) == 0)
-            return true;
-    return false;
-}
+enum { CHUNK = 1 << 16, NAME_LIMIT = 1024, HEADERS_MOST = 100 };
 
 /* One archive being opened. */
 struct unpacking {
@@ -55,39 +17,10 @@ struct unpacking {
     struct mw_part *part;
     struct archive *archive;
     struct mw_archive_source source;
-    bool document; /* an office document: most of it is not worth telling */
-    bool encrypted;
-    bool any; /* an entry was found */
+    const char *kind;
+    bool empty; /* what is compressed is an archive without a file */
+    bool mixed; /* it lies in a compound file, perhaps in pieces: damage is none */
 };
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), length = strlen(end);
-    return size >= length && strcasecmp(text + size - length, end) == 0;
-}
-
-/* Office Open XML and OpenDocument put these first. */
-static bool is_document_start(const char *name)
-{
-    return strcmp(name, "[Content_Types].xml") == 0 || strcmp(name, "mimetype") == 0 ||
-           strncmp(name, "_rels/", 6) == 0;
-}
-
-/* What of a document can run or hide something. */
-static bool is_worth_telling(const char *name)
-{
-    static const char *const ends[] = {".bin",     ".xml", ".rels", ".png",     ".jpg", ".jpeg",
-                                       ".gif",     ".emf", ".wmf",  ".odttf",   ".vml", ".css",
-                                       ".fntdata", ".svg", ".tmp",  "mimetype", "/"};
-    if (strcasestr(name, "vbaproject") || strcasestr(name, "embeddings/") ||
-        strcasestr(name, "activex") || strncasecmp(name, "Basic/", 6) == 0 ||
-        strncasecmp(name, "Scripts/", 8) == 0)
-        return true;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (ends_with(name, ends[i]))
-            return false;
-    return true;
-}
 
 /* The name of what a single compressed file holds: its own without the ending. */
 static const char *inner_name(struct mw_arena *arena, const char *name)
@@ -103,41 +36,60 @@ static const char *inner_name(struct mw_arena *arena, const char *name)
     return tar ? mw_arena_printf(arena, "%s.tar", copy) : copy;
 }
 
+const char *mw_archive_name(struct mw_arena *arena, struct mw_bytes name)
+{
+    const unsigned char *nul = name.size > 0 ? memchr(name.data, '\0', name.size) : NULL;
+    if (nul)
+        name.size = (size_t)(nul - name.data);
+    if (name.size > NAME_LIMIT)
+        name.size = mw_utf8_cut(name, NAME_LIMIT);
+    return name.size > 0 ? mw_utf8_clean_line(arena, name, NULL) : NULL;
+}
+
+static bool is_raw(struct unpacking *unpacking)
+{
+    return archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW;
+}
+
 static const char *entry_name(struct unpacking *unpacking, struct archive_entry *entry)
 {
     struct mw_arena *arena = unpacking->parse->report->arena;
-    if (archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW)
+    if (is_raw(unpacking))
         return inner_name(arena, unpacking->part->filename);
     const char *name = archive_entry_pathname(entry);
     if (!name)
         name = archive_entry_pathname_utf8(entry);
-    if (!name || !*name)
-        return NULL;
-    struct mw_bytes bytes = mw_bytes_of(name);
-    bytes.size = mw_utf8_cut(bytes, NAME_LIMIT);
-    return mw_utf8_clean_line(arena, bytes, NULL);
+    return mw_archive_name(arena, mw_bytes_of(name));
+}
+
+static const char *reason_of(struct unpacking *unpacking)
+{
+    const char *text = archive_error_string(unpacking->archive);
+    struct mw_arena *arena = unpacking->parse->report->arena;
+    return text ? mw_utf8_clean_line(arena, mw_bytes_of(text), NULL) : "no parser can read it";
 }
 
 static void note_damage(struct unpacking *unpacking)
 {
+    const char *reason = reason_of(unpacking);
+    if (unpacking->mixed)
+        return;
+    mw_part_closed(unpacking->part, unpacking->kind,
+                   unpacking->source.stopped ? "over a limit" : "damaged");
     if (unpacking->source.stopped)
         return; /* which is told already */
-    const char *text = archive_error_string(unpacking->archive);
     mw_report_problem(unpacking->parse->report, unpacking->parse->limits,
                       MW_PROBLEM_ARCHIVE_DAMAGED, unpacking->part->path,
-                      "cannot be unpacked to its end: %s", text ? text : "no reason given");
+                      "cannot be unpacked to its end: %s", reason);
 }
 
-/* Whether more of the archive may be read: there is time, and not too much was in vain. */
-static bool may_go_on(struct unpacking *unpacking)
+bool mw_archive_may_go_on(struct mw_parse *parse, const struct mw_part *part)
 {
-    struct mw_parse *parse = unpacking->parse;
     if (mw_parse_expired(parse))
         return false;
     if (!mw_parse_is_spent(parse))
         return true;
-    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_UNPACKED_SIZE,
-                      unpacking->part->path,
+    mw_report_problem(parse->report, parse->limits, MW_PROBLEM_LIMIT_UNPACKED_SIZE, part->path,
                       "too much was unpacked in vain: the rest was not opened");
     return false;
 }
@@ -147,8 +99,8 @@ static bool skips_cheaply(struct unpacking *unpacking)
 {
     int format = archive_format(unpacking->archive) & ARCHIVE_FORMAT_BASE_MASK;
     return !mw_archive_source_is_compressed(&unpacking->source) &&
-           (format == ARCHIVE_FORMAT_ZIP || format == ARCHIVE_FORMAT_TAR ||
-            format == ARCHIVE_FORMAT_ISO9660 || format == ARCHIVE_FORMAT_AR);
+           (format == ARCHIVE_FORMAT_TAR || format == ARCHIVE_FORMAT_ISO9660 ||
+            format == ARCHIVE_FORMAT_AR);
 }
 
 /* Passes over the rest of a file; false when no more may be read. libarchive would unpack a
@@ -159,8 +111,8 @@ static bool pass_over(struct unpacking *unpacking)
     size_t size;
     la_int64_t offset;
     if (skips_cheaply(unpacking))
-        return may_go_on(unpacking);
-    while (may_go_on(unpacking)) {
+        return mw_archive_may_go_on(unpacking->parse, unpacking->part);
+    while (mw_archive_may_go_on(unpacking->parse, unpacking->part)) {
         if (archive_read_data_block(unpacking->archive, &bytes, &size, &offset) != ARCHIVE_OK)
             return true;
         unpacking->parse->refused += size;
@@ -168,106 +120,168 @@ static bool pass_over(struct unpacking *unpacking)
     return false;
 }
 
-/* Room for what the entry says it has, which is only a hint. */
-static size_t first_room(struct archive_entry *entry)
-{
-    int64_t size = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : CHUNK;
-    return size >= 0 && size < CHUNK ? (size_t)size + 1 : CHUNK;
-}
+/* A file's bytes as they grow. */
+struct growing {
+    struct mw_parse *parse;
+    const struct mw_part *part;
+    unsigned char *bytes;
+    size_t size, room;
+};
 
-/* All bytes of an entry, in the arena; false when a bound or damage ended it. */
-static bool read_entry(struct unpacking *unpacking, struct archive_entry *entry,
-                       struct mw_bytes *data)
+/* Adds bytes that stand at offset, behind a hole of zeros if need be; false when a bound ended
+ * it. */
+static bool grow(struct growing *file, const void *bytes, size_t size, size_t offset)
 {
-    struct mw_parse *parse = unpacking->parse;
-    struct mw_arena *arena = parse->report->arena;
-    size_t room = first_room(entry), size = 0;
-    unsigned char *bytes = mw_arena_alloc_raw(arena, room);
-    bool good = false;
-    for (;;) {
-        if (size == room) {
-            bytes = mw_arena_resize(arena, bytes, room, room * 2);
-            room *= 2;
-        }
-        la_ssize_t got = archive_read_data(unpacking->archive, bytes + size,
-                                           room - size < MOST_AT_ONCE ? room - size : MOST_AT_ONCE);
-        if (got < 0)
-            note_damage(unpacking);
-        good = got == 0 || (got < 0 && size > 0);
-        if (got <= 0)
-            break;
-        if (!may_go_on(unpacking) || !mw_parse_take(parse, unpacking->part->path, (size_t)got)) {
-            parse->refused += (size_t)got;
-            break;
-        }
-        size += (size_t)got;
-    }
-    if (!good) {
-        mw_parse_give(parse, size);
-        size = 0;
-    }
-    *data = (struct mw_bytes){mw_arena_resize(arena, bytes, room, size), size};
-    return good;
-}
-
-static void mark_encrypted(struct unpacking *unpacking)
-{
-    unpacking->encrypted = true;
-    unpacking->part->encrypted = true;
-}
-
-/* Adds one file; false when no more are wanted. */
-static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, const char *name)
-{
-    if (archive_entry_is_data_encrypted(entry)) {
-        mark_encrypted(unpacking);
-        return true;
-    }
-    struct mw_bytes data;
-    if (!read_entry(unpacking, entry, &data))
-        return pass_over(unpacking);
-    struct mw_part *file = mw_parse_part(unpacking->parse, unpacking->part, MW_PART_LEAF);
-    if (!file)
+    struct mw_parse *parse = file->parse;
+    size_t hole = offset > file->size ? offset - file->size : 0;
+    if (hole > SIZE_MAX / 4 || size > SIZE_MAX / 4 || !mw_archive_may_go_on(parse, file->part) ||
+        !mw_parse_take(parse, file->part->path, hole + size)) {
+        parse->refused += size;
         return false;
+    }
+    if (file->size + hole + size > file->room) {
+        size_t room = file->room;
+        while (room < file->size + hole + size)
+            room *= 2;
+        file->bytes = mw_arena_resize(parse->report->arena, file->bytes, file->room, room);
+        file->room = room;
+    }
+    memset(file->bytes + file->size, 0, hole);
+    memcpy(file->bytes + file->size + hole, bytes, size);
+    file->size += hole + size;
+    return true;
+}
+
+/* By blocks: libarchive hands the last one out together with the news that its checksum is
+ * wrong, and archive_read_data would throw it away then. */
+enum mw_unpacked mw_archive_read(struct mw_parse *parse, struct mw_part *part,
+                                 struct archive *archive, size_t most, struct mw_bytes *data)
+{
+    struct growing file = {.parse = parse, .part = part, .room = CHUNK};
+    file.bytes = mw_arena_alloc_raw(parse->report->arena, file.room);
+    enum mw_unpacked result = MW_UNPACKED_WHOLE;
+    while (file.size < most) {
+        const void *bytes = NULL;
+        size_t size = 0;
+        la_int64_t offset = 0;
+        int code = archive_read_data_block(archive, &bytes, &size, &offset);
+        if (code == ARCHIVE_EOF)
+            break;
+        if (code != ARCHIVE_OK)
+            result = MW_UNPACKED_DAMAGED;
+        if (code < ARCHIVE_WARN || (code != ARCHIVE_OK && size == 0))
+            break;
+        if (size > most - file.size)
+            size = most - file.size;
+        if (size > 0 && !grow(&file, bytes, size, (size_t)(offset > 0 ? offset : 0))) {
+            mw_parse_give(parse, file.size);
+            file.size = 0;
+            result = MW_UNPACKED_REFUSED;
+            break;
+        }
+        if (code != ARCHIVE_OK)
+            break;
+    }
+    data->data = mw_arena_resize(parse->report->arena, file.bytes, file.room, file.size);
+    data->size = file.size;
+    return result;
+}
+
+struct mw_part *mw_archive_file(struct mw_parse *parse, struct mw_part *part, const char *name,
+                                struct mw_bytes data)
+{
+    struct mw_part *file = mw_parse_part(parse, part, MW_PART_LEAF);
+    if (!file)
+        return NULL;
     file->filename = name;
     file->data = data;
     file->content_type = "application/octet-stream";
     file->encoding = "archive";
     file->unpacked = true;
+    return file;
+}
+
+static void mark_encrypted(struct unpacking *unpacking)
+{
+    unpacking->part->encrypted = MW_ENCRYPTED_ARCHIVE;
+    mw_part_closed(unpacking->part, unpacking->kind, "encrypted");
+}
+
+/* Adds one file; false when no more are wanted. What is no regular file and has no bytes is
+ * none: a folder, a link. */
+static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, const char *name)
+{
+    struct mw_parse *parse = unpacking->parse;
+    struct mw_part *part = unpacking->part;
+    struct mw_bytes data;
+    enum mw_unpacked result = mw_archive_read(parse, part, unpacking->archive, SIZE_MAX, &data);
+    if (result == MW_UNPACKED_REFUSED) {
+        mw_part_closed(part, unpacking->kind, "over a limit");
+        return pass_over(unpacking);
+    }
+    if (result == MW_UNPACKED_DAMAGED)
+        note_damage(unpacking);
+    bool regular = is_raw(unpacking) || archive_entry_filetype(entry) == AE_IFREG;
+    if (data.size == 0 && (!regular || result == MW_UNPACKED_DAMAGED))
+        return true;
+    if (!mw_archive_file(parse, part, name, data)) {
+        mw_part_closed(part, unpacking->kind, "over a limit");
+        return false;
+    }
+    mw_part_opened(part, unpacking->kind);
     return true;
 }
 
-static void read_all(struct unpacking *unpacking)
+/* libarchive says it by the entry, or only of the archive as a whole; it may be asked only when
+ * a format has matched, or else it crashes. */
+static bool is_encrypted(struct unpacking *unpacking, struct archive_entry *entry, int code)
+{
+    if (archive_format(unpacking->archive) == 0 || is_raw(unpacking))
+        return false;
+    if (code < ARCHIVE_WARN)
+        return archive_read_has_encrypted_entries(unpacking->archive) == 1;
+    return archive_entry_is_encrypted(entry);
+}
+
+/* All entries; whether it came to the archive's end. */
+static bool read_all(struct unpacking *unpacking, const struct mw_encrypted_entries *encrypted)
 {
     struct archive_entry *entry;
+    unsigned broken = 0;
     for (size_t i = 0;; i++) {
         int code = archive_read_next_header(unpacking->archive, &entry);
-        bool plain = archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW &&
-                     !mw_archive_source_is_compressed(&unpacking->source);
-        if (code == ARCHIVE_EOF || plain)
-            return;
-        if (archive_read_has_encrypted_entries(unpacking->archive) == 1)
-            mark_encrypted(unpacking);
-        if (code < ARCHIVE_WARN) {
-            if (!unpacking->encrypted)
-                note_damage(unpacking);
-            return;
+        if (code == ARCHIVE_EOF)
+            return archive_format(unpacking->archive) != ARCHIVE_FORMAT_EMPTY;
+        if (code == ARCHIVE_RETRY) {
+            note_damage(unpacking); /* of one header: there may be others behind it */
+            if (!mw_archive_may_go_on(unpacking->parse, unpacking->part) || ++broken > HEADERS_MOST)
+                return false;
+            continue;
         }
-        unpacking->any = true;
-        const char *name = entry_name(unpacking, entry);
-        if (i == 0 && name && is_document_start(name))
-            unpacking->document = true;
-        bool wanted = archive_entry_filetype(entry) == AE_IFREG ||
-                      archive_format(unpacking->archive) == ARCHIVE_FORMAT_RAW;
-        if (unpacking->document && name && !is_worth_telling(name))
-            wanted = false;
-        if (!(wanted ? add_file(unpacking, entry, name) : pass_over(unpacking)) ||
-            !may_go_on(unpacking))
-            return;
+        if (is_raw(unpacking) && !mw_archive_source_is_compressed(&unpacking->source))
+            return false; /* neither compressed nor an archive */
+        if (is_encrypted(unpacking, entry, code) ||
+            (encrypted && i < encrypted->count && encrypted->items[i] && code >= ARCHIVE_WARN)) {
+            mark_encrypted(unpacking);
+            if (code < ARCHIVE_WARN)
+                return false;
+            continue;
+        }
+        if (code < ARCHIVE_WARN) {
+            if (archive_format(unpacking->archive) != 0 || unpacking->source.stopped)
+                note_damage(unpacking);
+            return false;
+        }
+        if (!add_file(unpacking, entry, entry_name(unpacking, entry)))
+            return false;
+        if (!mw_archive_may_go_on(unpacking->parse, unpacking->part)) {
+            mw_part_closed(unpacking->part, unpacking->kind, "over a limit");
+            return false;
+        }
     }
 }
 
-/* Not mtree, which any text may be. */
+/* Not mtree, which any text may be; zips are read in zip.c. */
 static struct archive *new_reader(bool formats)
 {
     struct archive *archive = archive_read_new();
@@ -287,34 +301,46 @@ static struct archive *new_reader(bool formats)
     archive_read_support_format_tar(archive);
     archive_read_support_format_warc(archive);
     archive_read_support_format_xar(archive);
-    archive_read_support_format_zip(archive);
+    archive_read_set_format_option(archive, "tar", "read_concatenated_archives", "1");
     return archive;
 }
 
-/* Reads the part as an archive, or as one compressed file. Whether what is compressed is an
- * archive without a file. */
-static bool read_as(struct unpacking *unpacking, bool formats)
+/* Reads bytes as an archive, or as one compressed file; how many of them it takes, 0 when it did
+ * not come to its end. */
+static size_t read_as(struct unpacking *unpacking, struct mw_bytes bytes, bool formats,
+                      const struct mw_encrypted_entries *encrypted)
 {
+    struct mw_part *part = unpacking->part;
+    size_t before = part->inside + part->closed;
     unpacking->archive = new_reader(formats);
     if (!unpacking->archive)
-        return false;
-    int code = mw_archive_source_open(&unpacking->source, unpacking->parse, unpacking->part,
-                                      unpacking->archive);
-    if (code == ARCHIVE_OK)
-        read_all(unpacking);
-    else
-        note_damage(unpacking);
-    bool empty = code == ARCHIVE_OK && !unpacking->any && !unpacking->source.stopped &&
-                 mw_archive_source_is_compressed(&unpacking->source);
+        return 0;
+    bool whole = mw_archive_source_open(&unpacking->source, unpacking->parse, part, bytes,
+                                        unpacking->archive) == ARCHIVE_OK &&
+                 read_all(unpacking, encrypted);
+    size_t taken = mw_archive_source_taken(&unpacking->source, unpacking->archive);
+    unpacking->empty = whole && part->inside + part->closed == before;
+    bool compressed = mw_archive_source_is_compressed(&unpacking->source);
+    if (unpacking->empty && compressed && formats)
+        ; /* asked once more */
+    else if (whole && !part->container)
+        part->container = unpacking->kind; /* one with nothing in it */
+    else if (!whole && !unpacking->mixed && part->inside + part->closed == before)
+        mw_part_closed(part, unpacking->kind,
+                       unpacking->source.stopped ? "over a limit" : reason_of(unpacking));
+    unpacking->empty = unpacking->empty && compressed;
     archive_read_free(unpacking->archive);
     mw_archive_source_close(&unpacking->source);
-    return empty;
+    return whole && taken <= bytes.size ? taken : 0;
 }
 
-void mw_archive_unpack(struct mw_parse *parse, struct mw_part *part)
+size_t mw_archive_open(struct mw_parse *parse, struct mw_part *part, struct mw_bytes bytes,
+                       const char *kind, const struct mw_encrypted_entries *encrypted)
 {
-    struct unpacking unpacking = {.parse = parse, .part = part};
+    struct unpacking unpacking = {.parse = parse, .part = part, .kind = kind};
+    unpacking.mixed = bytes.data != part->data.data && part->data.size > 8 &&
+                      memcmp(part->data.data, "\xd0\xcf\x11\xe0", 4) == 0;
+    size_t taken = read_as(&unpacking, bytes, true, encrypted);
     /* libarchive takes zeros for the end of a tar: what stands behind them is read, too. */
-    if (read_as(&unpacking, true))
-        read_as(&unpacking, false);
+    return unpacking.empty ? read_as(&unpacking, bytes, false, encrypted) : taken;
 }

@@ -85,10 +85,10 @@ static bool is_listed_in_too_much(struct mw_archive_source *source, struct mw_by
 }
 
 int mw_archive_source_open(struct mw_archive_source *source, struct mw_parse *parse,
-                           const struct mw_part *part, struct archive *reader)
+                           const struct mw_part *part, struct mw_bytes bytes,
+                           struct archive *reader)
 {
     struct archive_entry *entry;
-    struct mw_bytes bytes = part->data;
     *source = (struct mw_archive_source){.parse = parse, .part = part};
     source->before = parse->unpacked + parse->refused;
     if (is_listed_in_too_much(source, bytes))
@@ -113,6 +113,12 @@ int mw_archive_source_open(struct mw_archive_source *source, struct mw_parse *pa
 bool mw_archive_source_is_compressed(const struct mw_archive_source *source)
 {
     return source->filters != NULL;
+}
+
+size_t mw_archive_source_taken(const struct mw_archive_source *source, struct archive *reader)
+{
+    int64_t taken = archive_filter_bytes(source->filters ? source->filters : reader, -1);
+    return taken > 0 ? (size_t)taken : 0;
 }
 
 void mw_archive_source_close(struct mw_archive_source *source)

@@ -22,15 +22,19 @@ struct mw_archive_source {
 };
 
 /*
- * Opens the part's bytes for reader, which knows formats but no filters. Returns libarchive's
- * code, with the reason in reader. source must stay where it is until reader is freed, and is
- * closed after that whatever this returned.
+ * Opens bytes, which lie in part, for reader, which knows formats but no filters. Returns
+ * libarchive's code, with the reason in reader. source must stay where it is until reader is freed,
+ * and is closed after that whatever this returned.
  */
 int mw_archive_source_open(struct mw_archive_source *source, struct mw_parse *parse,
-                           const struct mw_part *part, struct archive *reader);
+                           const struct mw_part *part, struct mw_bytes bytes,
+                           struct archive *reader);
 
-/* Whether the part is compressed as a whole. */
+/* Whether the bytes are compressed as a whole. */
 bool mw_archive_source_is_compressed(const struct mw_archive_source *source);
+
+/* How many of the bytes were read, by the filters or, where there are none, by reader. */
+size_t mw_archive_source_taken(const struct mw_archive_source *source, struct archive *reader);
 
 /* What was undone in vain counts for the message. */
 void mw_archive_source_close(struct mw_archive_source *source);

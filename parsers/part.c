@@ -48,6 +48,29 @@ void mw_part_drop(struct mw_part *part)
         parent->last_child = before;
 }
 
+void mw_part_opened(struct mw_part *part, const char *kind)
+{
+    if (!part->container)
+        part->container = kind;
+    part->inside++;
+}
+
+void mw_part_closed(struct mw_part *part, const char *kind, const char *why)
+{
+    if (!part->container)
+        part->container = kind;
+    if (!part->why)
+        part->why = why;
+    part->closed++;
+}
+
+enum mw_opened mw_part_state(const struct mw_part *part)
+{
+    if (part->closed > 0)
+        return part->inside > 0 ? MW_OPENED_PARTLY : MW_OPENED_NO;
+    return part->container ? MW_OPENED_YES : MW_OPENED_NOTHING;
+}
+
 struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root)
 {
     if (part->first_child)

@@ -35,12 +35,15 @@ struct mw_part {
     const char *encoding; /* lower case transfer encoding or unpacker, or NULL */
     const char *reading;  /* which other reading of the message it comes from; NULL: the first */
     struct mw_headers headers;
-    struct mw_bytes data; /* decoded bytes of a message or leaf */
-    uint64_t sum;         /* of data, for telling parts apart; 0: not made yet */
-    unsigned depth;       /* 0 at the top */
-    unsigned children;    /* how many it has */
-    bool unpacked;        /* came out of another part, not out of MIME */
-    bool encrypted;       /* could not be opened for want of a password */
+    struct mw_bytes data;        /* decoded bytes of a message or leaf */
+    uint64_t sum;                /* of data, for telling parts apart; 0: not made yet */
+    unsigned depth;              /* 0 at the top */
+    unsigned children;           /* how many it has */
+    bool unpacked;               /* came out of another part, not out of MIME */
+    enum mw_encrypted encrypted; /* could not be opened for want of a password */
+    const char *container; /* kind of container it is: "zip", "ole"; NULL: none that is known */
+    size_t inside, closed; /* things found in it: those that were opened, and those that were not */
+    const char *why;       /* the first of these was not opened */
 };
 
 /* A new part under parent (NULL: the top), linked in last place. */
@@ -48,6 +51,14 @@ struct mw_part *mw_part_new(struct mw_arena *arena, struct mw_part *parent, enum
 
 /* Takes part, which has a parent, and all below it out of the tree. */
 void mw_part_drop(struct mw_part *part);
+
+/* Counts one thing inside part that was opened, or was not (why, borrowed); kind is what the part
+ * is taken for, and stays what it was first said to be. */
+void mw_part_opened(struct mw_part *part, const char *kind);
+void mw_part_closed(struct mw_part *part, const char *kind, const char *why);
+
+/* What became of what lies inside part. */
+enum mw_opened mw_part_state(const struct mw_part *part);
 
 /* The next part in document order within the tree at root; NULL at the end. */
 struct mw_part *mw_part_next(const struct mw_part *part, const struct mw_part *root);

@@ -122,8 +122,59 @@ static void add_bodies(struct mw_parse *parse, struct mw_part *parent, TNEFStruc
     add_body(parse, parent, html, "text/html", NULL);
 }
 
+/* Where attributes begin: behind the signature and a key. Each is a level, an id and type, a
+ * length, its data and the sum of its data's bytes (MS-OXTNEF section 2.1.3). */
+enum { ATTRIBUTES = 6, ATTRIBUTE = 9, SUM = 2 };
+
+static unsigned sum_of(const unsigned char *bytes, size_t size)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum += bytes[i];
+    return sum & 0xffff;
+}
+
+/*
+ * libytnef stops at a sum that is wrong and at an attribute that was cut, and a mail client does
+ * not. So it is given a copy in which sums are right and the last attribute ends where the bytes
+ * do. *why says what was wrong; NULL when nothing was, and bytes are data itself then.
+ */
+static struct mw_bytes mended(struct mw_arena *arena, struct mw_bytes data, const char **why)
+{
+    unsigned char *copy = NULL;
+    size_t at = ATTRIBUTES;
+    *why = NULL;
+    while (data.size - at >= ATTRIBUTE && (data.data[at] == 1 || data.data[at] == 2)) {
+        size_t size = (size_t)mw_bytes_get_little(data.data + at + 5, 4);
+        size_t left = data.size - at - ATTRIBUTE;
+        bool cut = size > left || left - size < SUM;
+        if (cut && size > left)
+            size = left;
+        unsigned sum = sum_of(data.data + at + ATTRIBUTE, size);
+        size_t end = at + ATTRIBUTE + size;
+        if (cut || sum != mw_bytes_get_little(data.data + end, SUM)) {
+            *why = cut ? "it is cut short" : *why ? *why : "a checksum is wrong";
+            if (!copy) {
+                copy = mw_arena_alloc(arena, data.size + SUM);
+                memcpy(copy, data.data, data.size);
+            }
+            mw_bytes_put_little(copy + at + 5, size, 4);
+            mw_bytes_put_little(copy + end, sum, SUM);
+        }
+        at = end + SUM;
+        if (cut)
+            break;
+    }
+    if (at < data.size && !*why)
+        *why = "there is something behind its end";
+    return copy ? (struct mw_bytes){copy, at} : data;
+}
+
 void mw_tnef_unpack(struct mw_parse *parse, struct mw_part *part)
 {
+    const char *why;
+    unsigned children = part->children;
+    struct mw_bytes data = mended(parse->report->arena, part->data, &why);
     /* TNEFInitialize leaves the debug level as it finds it. */
     TNEFStruct tnef = {0};
     TNEFInitialize(&tnef);
@@ -131,14 +182,20 @@ void mw_tnef_unpack(struct mw_parse *parse, struct mw_part *part)
     union {
         const unsigned char *data;
         BYTE *bytes;
-    } input = {.data = part->data.data};
-    int result = TNEFParseMemory(input.bytes, (long)part->data.size, &tnef);
-    if (result != 0)
+    } input = {.data = data.data};
+    int result = TNEFParseMemory(input.bytes, (long)data.size, &tnef);
+    if (result != 0 && !why)
+        why = mw_arena_printf(parse->report->arena, "libytnef code %d", result);
+    if (why)
         mw_report_problem(parse->report, parse->limits, MW_PROBLEM_TNEF_DAMAGED, part->path,
-                          "winmail.dat could not be read to its end (libytnef code %d)", result);
+                          "winmail.dat could not be read as it should: %s", why);
     add_bodies(parse, part, &tnef);
     for (Attachment *file = tnef.starting_attach.next; file && !mw_parse_expired(parse);
          file = file->next)
         add_file(parse, part, file);
     TNEFFree(&tnef);
+    if (part->children > children || !why)
+        mw_part_opened(part, "tnef");
+    if (why)
+        mw_part_closed(part, "tnef", "damaged");
 }

@@ -43,6 +43,29 @@ static int fail_clamav(struct mw_error *error, const char *what, cl_error_t code
     return mw_fail(error, MW_ERR_MISSING, "%s: %s", what, cl_strerror(code));
 }
 
+/* What was seen of one part while it was scanned. */
+struct clamav_seen {
+    bool inside; /* something out of it was handed over to be scanned */
+};
+
+/* Called for the part and for each thing that libclamav takes out of it. A text in another form is
+ * no such thing. */
+static cl_error_t note_inside(int fd, const char *type, const char **ancestors, size_t parent_size,
+                              const char *name, size_t size, const char *bytes, uint32_t level,
+                              uint32_t attributes, void *context)
+{
+    (void)fd;
+    (void)type;
+    (void)ancestors;
+    (void)parent_size;
+    (void)name;
+    (void)bytes;
+    struct clamav_seen *seen = context;
+    if (seen && level > 0 && size > 0 && !(attributes & LAYER_ATTRIBUTES_NORMALIZED))
+        seen->inside = true;
+    return CL_CLEAN;
+}
+
 /* libclamav would write its warnings to standard error. */
 static void swallow(enum cl_msg severity, const char *full, const char *text, void *context)
 {
@@ -97,6 +120,9 @@ static void set_options(struct clamav_engine *clamav)
     clamav->options.parse = ~0u;
     /* Limits that are reached must be seen: a file half scanned is not clean. */
     clamav->options.heuristic = CL_SCAN_HEURISTIC_EXCEEDS_MAX;
+    /* What is encrypted was not opened, whether or not that is to be a finding. */
+    clamav->options.heuristic |=
+        CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC;
     const struct mw_clamav_settings *settings = &clamav->settings;
     if (!settings->heuristics)
         return;
@@ -105,8 +131,6 @@ static void set_options(struct clamav_engine *clamav)
         bool wanted;
         uint32_t flags;
     } kinds[] = {
-        {settings->encrypted,
-         CL_SCAN_HEURISTIC_ENCRYPTED_ARCHIVE | CL_SCAN_HEURISTIC_ENCRYPTED_DOC},
         {settings->broken, CL_SCAN_HEURISTIC_BROKEN},
         {settings->broken_media, CL_SCAN_HEURISTIC_BROKEN_MEDIA},
         {settings->macros, CL_SCAN_HEURISTIC_MACROS},
@@ -238,6 +262,7 @@ static int load(const struct mw_scan_settings *settings, struct mw_arena *arena,
         return error->code;
     }
     set_options(clamav);
+    cl_engine_set_clcb_file_inspection(clamav->engine, note_inside);
     clamav->max_scan_size = cl_engine_get_num(clamav->engine, CL_ENGINE_MAX_SCANSIZE, NULL);
     clamav->made = newest(settings->clamav.database);
     check_age(clamav, arena, warnings);
@@ -354,12 +379,19 @@ static int scan(void *engine, const struct mw_scan_part *part, struct mw_scan_re
     const char *name = NULL;
     unsigned long scanned = 0;
     set_bounds(clamav, part);
+    struct clamav_seen seen = {0};
     struct cl_scan_options options = clamav->options;
     /* Without the part's name, so that what is found depends on its bytes alone. */
     cl_error_t code =
-        cl_scanmap_callback(map, NULL, &name, &scanned, clamav->engine, &options, NULL);
+        cl_scanmap_callback(map, NULL, &name, &scanned, clamav->engine, &options, &seen);
     cl_fmap_close(map);
     take_unpacked(part, scanned);
+    bool encrypted = name && starts(name, "Heuristics.Encrypted");
+    if (seen.inside && result->attachment && !encrypted &&
+        (code == CL_CLEAN || (code == CL_VIRUS && name && !starts(name, exceeded))))
+        result->attachment->opened_by = "clamav";
+    if (encrypted && !(clamav->settings.heuristics && clamav->settings.encrypted))
+        return 0;
     if (code == CL_VIRUS) {
         /* Without a name it was a bound inside the part, not a signature. */
         if (name)
@@ -394,6 +426,11 @@ static void describe(const void *engine, struct mw_scan_engine *facts)
     facts->signatures = clamav->signatures;
 }
 
+static void recall(const struct mw_attachment *facts, struct mw_scan_result *result)
+{
+    result->attachment->opened_by = facts->opened_by;
+}
+
 const struct mw_scanner mw_scanner_clamav = {
     .name = "clamav",
     .kinds = MW_SCAN_ATTACHMENT | MW_SCAN_TEXT | MW_SCAN_MESSAGE,
@@ -405,4 +442,5 @@ const struct mw_scanner mw_scanner_clamav = {
     .unload = unload,
     .start = start,
     .describe = describe,
+    .recall = recall,
 };

@@ -12,6 +12,9 @@ void mw_scan_settings_default(struct mw_scan_settings *settings)
         .pe = {.enabled = true},
 #endif
         .ambiguous = MW_SEVERITY_SUSPICIOUS,
+        .encrypted = {[MW_ENCRYPTED_ARCHIVE] = MW_SEVERITY_SUSPICIOUS,
+                      [MW_ENCRYPTED_OFFICE] = MW_SEVERITY_SUSPICIOUS,
+                      [MW_ENCRYPTED_PDF] = MW_SEVERITY_SUSPICIOUS},
         .yara = {.severity = MW_SEVERITY_SUSPICIOUS},
         .clamav =
             {

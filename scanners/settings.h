@@ -56,9 +56,11 @@ struct mw_scan_settings {
     struct mw_texts order; /* names of scanners, those to run in this order; empty: all */
     struct mw_scan_conditions conditions;
     struct mw_exec_programs programs;
-    struct mw_exec_runner runner; /* of the programs */
-    bool message_hashes;          /* MD5, SHA-1 and SHA-512 of the raw message too */
-    enum mw_severity ambiguous;   /* of mail that can be read in several ways */
+    struct mw_exec_runner runner;    /* of the programs */
+    bool message_hashes;             /* MD5, SHA-1 and SHA-512 of the raw message too */
+    enum mw_severity ambiguous;      /* of mail that can be read in several ways */
+    struct mw_texts may_stay_closed; /* kinds and types of containers, with wildcards */
+    enum mw_severity encrypted[MW_ENCRYPTED_KINDS];
     struct mw_type_settings type;
     struct mw_yara_settings yara;
     struct mw_clamav_settings clamav;

@@ -499,6 +499,12 @@ static void attachment_facts(struct writing *writing, const struct mw_attachment
     word(writing, cut(mw_schema_findings(writing->arena, &one->findings)));
     if (writing->version >= 2)
         findings_json(writing, &one->findings);
+    if (writing->version >= 4) {
+        text(writing, "opened");
+        text(writing, mw_opened_names[one->opened]);
+        text(writing, "not_opened");
+        word(writing, cut(one->not_opened));
+    }
 }
 
 static void attachment_name(struct writing *writing, size_t first, const char *name)

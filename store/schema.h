@@ -18,8 +18,10 @@
  * store is written as it is until then.
  *
  *     2  findings_json; data tells also what holds the bytes
+ *     3  recipients
+ *     4  of attachments: opened, not_opened
  */
-enum { MW_SCHEMA_VERSION = 3 };
+enum { MW_SCHEMA_VERSION = 4 };
 
 /* What decided (the report's decided_by) when the mail server did not take the answer. Such a
  * report is saved a second time, and in whatever order both come its action is the one kept. */

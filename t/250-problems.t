@@ -83,6 +83,7 @@ my %raised = (
     'clamav.max_scan_size' => [message($zip, 'a.zip'), 'clamav.max_scan_size = "1k";'],
     'clamav.max_scan_time' =>
         [message(join(q{}, map { chr int rand 256 } 1 .. 3_000_000), 'a.bin'), 'clamav.max_scan_time = "1ms";'],
+    'container.not_opened' => [message("\x60\xea" . pack('v C C C C C C C', 40, 30, 11, 1, 0, 16, 0, 2) . "\0" x 100, 'a.arj')],
     'header.date' => [$broken{'header-bad-date'}],
     'header.duplicate' => [$broken{'boundary-two-types'}],
     'header.junk' => [$broken{'header-junk-line'}],

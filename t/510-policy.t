@@ -30,7 +30,7 @@ my @rules = (
     ['action = "tag"; when: { verdict = "bad"; };', "policy.when.verdict: 'bad' is none of clean, suspicious, malicious, unscanned"],
     ['action = "tag"; when: { verdict = ["clean", "!evil"]; };', "policy.when.verdict: 'evil' is none of clean, suspicious, malicious, unscanned"],
     ['action = "tag"; when: { severity = "high"; };', "policy.when.severity: 'high' is none of info, suspicious, malicious"],
-    ['action = "tag"; when: { failure = "crash"; };', "policy.when.failure: 'crash' is none of any, worker_crashed, timed_out, bad_report, queue_full, out_of_resources, too_large, limits, unreadable, engine_missing, store_unavailable, refusal_unrecorded, internal_error"],
+    ['action = "tag"; when: { failure = "crash"; };', "policy.when.failure: 'crash' is none of any, worker_crashed, timed_out, bad_report, queue_full, out_of_resources, too_large, limits, unreadable, not_opened, engine_missing, store_unavailable, refusal_unrecorded, internal_error"],
     ['action = "tag"; when: { client = "10.0.0.0/33"; };', "policy.when.client: '10.0.0.0/33' is not a network such as 10.0.0.0/8 or 2001:db8::/32: the prefix is from 0 to 32"],
     ['action = "tag"; when: { client = "10.0.0.1/8"; };', "policy.when.client: '10.0.0.1/8' has bits set behind its prefix; say 10.0.0.0/8"],
     ['action = "tag"; when: { client = "2001:db8::1/32"; };', "policy.when.client: '2001:db8::1/32' has bits set behind its prefix; say 2001:db8::/32"],
@@ -124,7 +124,7 @@ for my $name (qw(observe tag strict)) {
 }
 open my $page, '<', "$top/doc/policy.md" or die $!;
 my @blocks = do { local $/; <$page> } =~ /^```conf\n(.*?)^```$/msg;
-is(scalar @blocks, 11, 'the page on policy has its examples');
+is(scalar @blocks, 12, 'the page on policy has its examples');
 for my $block (@blocks) {
     ($said, $status) = run('check', $block);
     my ($line) = $block =~ /^ *(?:\{ )?name = "(.*?)"/m;

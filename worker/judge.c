@@ -1,18 +1,21 @@
 /* judge: what is scanned, with which facts, and what it means. */
 #include "worker/judge.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #include "core/ascii.h"
 #include "core/name.h"
+#include "parsers/containers.h"
 
 struct judgement {
     struct mw_scanners *scanners;
     const struct mw_limits *limits;
     struct mw_report *report;
     struct mw_scan_part facts; /* what all parts of the message share */
-    const char *without;       /* why finding nothing means nothing, or NULL */
-    size_t parsed;             /* problems that were there before anything was scanned */
+    const struct mw_texts *may_stay_closed;
+    const char *without; /* why finding nothing means nothing, or NULL */
+    size_t parsed;       /* problems that were there before anything was scanned */
 };
 
 /* The domain of an address in lower case; NULL when there is none. */
@@ -93,6 +96,63 @@ static const struct mw_known *known_from(const struct judgement *judgement,
     return known;
 }
 
+bool mw_judge_trusts(const struct mw_texts *may_stay_closed, const char *kind, const char *type)
+{
+    for (size_t i = 0; may_stay_closed && i < may_stay_closed->count; i++) {
+        const char *pattern = may_stay_closed->items[i];
+        if ((kind && fnmatch(pattern, kind, FNM_CASEFOLD) == 0) ||
+            (type && fnmatch(pattern, type, FNM_CASEFOLD) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the file is known to be encrypted, in whole or in part. */
+static bool is_encrypted(const struct mw_attachment *file)
+{
+    static const char end[] = ".encrypted";
+    for (size_t i = 0; i < file->findings.count; i++) {
+        const char *name = file->findings.items[i].name;
+        size_t size = name ? strlen(name) : 0;
+        if (size >= sizeof end && strcmp(name + size - (sizeof end - 1), end) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What parsers and engines together have opened of it. An engine is believed where parsers had
+ * nothing of what is inside, as only then it is certain that what it handed out is what they
+ * lacked. */
+static void settle_opened(struct mw_attachment *file)
+{
+    const char *kind = mw_containers_by_type(file->file_type);
+    if (file->opened == MW_OPENED_NOTHING && file->opened_by)
+        file->opened = MW_OPENED_YES;
+    if (file->opened == MW_OPENED_NOTHING && kind) {
+        file->opened = MW_OPENED_NO;
+        file->container = kind;
+        file->not_opened = "no parser can read it";
+    }
+    if (file->opened == MW_OPENED_NO && file->closed <= 1 && file->opened_by &&
+        !is_encrypted(file)) {
+        file->opened = MW_OPENED_YES;
+        file->not_opened = NULL;
+    }
+}
+
+/* Why the file is not scanned as nobody opened it; NULL when that is not so, or trusted. */
+static const char *not_opened(struct judgement *judgement, struct mw_attachment *file)
+{
+    settle_opened(file);
+    if (file->opened != MW_OPENED_NO && file->opened != MW_OPENED_PARTLY)
+        return NULL;
+    if (mw_judge_trusts(judgement->may_stay_closed, file->container, file->file_type))
+        return NULL;
+    mw_report_problem(judgement->report, judgement->limits, MW_PROBLEM_CONTAINER_NOT_OPENED,
+                      file->path, "%s", file->not_opened);
+    return mw_arena_printf(judgement->report->arena, "not opened: %s", file->not_opened);
+}
+
 /* first: an attachment with the same bytes that was judged already, or NULL. */
 static void judge_attachment(struct judgement *judgement, struct mw_attachment *file,
                              const struct mw_known *known, const struct mw_attachment *first)
@@ -107,6 +167,11 @@ static void judge_attachment(struct judgement *judgement, struct mw_attachment *
     /* What kept its like from being scanned kept this one as well. */
     if (first && !result.unscanned && first->unscanned != judgement->without)
         result.unscanned = first->unscanned;
+    const char *closed = not_opened(judgement, file);
+    if (closed && !result.unscanned)
+        result.unscanned = closed;
+    else if (closed)
+        not_scanned(judgement, file->path, closed);
     file->verdict = mw_verdict_of_findings(&file->findings);
     /* What no scanner that knows malware has looked at is not clean. */
     if (!result.unscanned && !result.judged && !judgement->without)
@@ -183,6 +248,7 @@ static struct judgement start(const struct mw_judge *judge, const struct mw_repo
     judgement.facts.subject = asked->subject;
     judgement.facts.sender_new = judge->sender_new;
     judgement.facts.deadline_us = judge->deadline_us;
+    judgement.may_stay_closed = judge->may_stay_closed;
     return judgement;
 }
 

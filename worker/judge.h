@@ -21,16 +21,21 @@ struct mw_judge {
     /* For each attachment the first one with the same bytes, itself when it is that; what was
      * found in that one is taken over. NULL: no two are known to be the same. */
     const size_t *firsts;
+    const struct mw_texts *may_stay_closed; /* scan.may_stay_closed; NULL: nothing */
     size_t unpack_most; /* bytes that engines may unpack of the whole message; 0: any number */
 };
+
+/* Whether a container of this kind, or of this detected type (both may be NULL), is trusted
+ * although nobody opened it. */
+bool mw_judge_trusts(const struct mw_texts *may_stay_closed, const char *kind, const char *type);
 
 /*
  * Scans each attachment, each text and the raw message, and fills findings and
  * verdicts. An attachment's verdict is the worst of its findings; unscanned when
  * something failed and nothing bad was found, when no scanner that knows malware looked
- * at it, or when parsing could not show all of it (core/problem.h says which problems hide
- * something). The message's is the worst of all, the severities of its problems included.
- * Without scanners everything stays unscanned.
+ * at it, when it is a container that nobody opened, or when parsing could not show all of it
+ * (core/problem.h says which problems hide something). The message's is the worst of all, the
+ * severities of its problems included. Without scanners everything stays unscanned.
  */
 void mw_judge(const struct mw_judge *judge, struct mw_report *report, struct mw_bytes raw);
 

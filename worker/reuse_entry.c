@@ -47,6 +47,7 @@ static struct mw_bytes pack(const struct mw_report *report, size_t first)
     to->sha512 = from->sha512;
     to->file_type = from->file_type;
     to->fuzzy = from->fuzzy;
+    to->opened_by = from->opened_by;
     copy_findings(entry, to, report, first);
     struct mw_bytes packed = mw_report_pack(entry);
     mw_report_free(entry);

@@ -9,9 +9,8 @@
 #include "core/clock.h"
 #include "core/name.h"
 #include "core/utf8.h"
-#include "parsers/archive.h"
+#include "parsers/containers.h"
 #include "parsers/indicator.h"
-#include "parsers/inline_files.h"
 #include "parsers/mime.h"
 #include "parsers/text.h"
 #include "parsers/tnef.h"
@@ -31,6 +30,8 @@ struct mw_witness {
     struct mw_sender_filter sender_filter;
     const struct mw_reuse_table *reuse; /* NULL: there is none */
     enum mw_severity ambiguous;
+    struct mw_texts may_stay_closed; /* borrowed from the settings, as what is in it */
+    enum mw_severity encrypted[MW_ENCRYPTED_KINDS];
     bool message_hashes;
 };
 
@@ -63,6 +64,8 @@ struct mw_witness *mw_witness_new(const struct mw_witness_settings *settings,
     witness->limits = settings->limits;
     witness->sender_filter = settings->sender_filter;
     witness->ambiguous = settings->scan.ambiguous;
+    witness->may_stay_closed = settings->scan.may_stay_closed;
+    memcpy(witness->encrypted, settings->scan.encrypted, sizeof witness->encrypted);
     witness->message_hashes = settings->scan.message_hashes;
     witness->converters = mw_text_converters_new();
     witness->hasher = mw_hasher_new(error);
@@ -130,15 +133,28 @@ static void add_timing(struct mw_report *report, const char *name, int64_t since
 
 /* Nobody can say what is in it: a finding of its own. */
 static void add_encrypted(struct examination *work, const struct mw_part *part,
-                          struct mw_attachment *file)
+                          struct mw_findings *findings)
 {
-    struct mw_finding *found =
-        mw_list_add(work->report->arena, &file->findings, sizeof *file->findings.items);
-    found->scanner = "archive";
-    found->name = "archive.encrypted";
-    found->severity = MW_SEVERITY_SUSPICIOUS;
-    found->message = "is encrypted: nobody but its reader can see what is in it";
+    struct mw_arena *arena = work->report->arena;
+    struct mw_finding *found = mw_list_add(arena, findings, sizeof *findings->items);
+    const char *name = mw_encrypted_finding(part->encrypted);
+    found->scanner = mw_arena_dup_bytes(arena, name, strcspn(name, "."));
+    found->name = name;
+    found->severity = work->witness->encrypted[part->encrypted];
+    found->message = mw_encrypted_sentence(part->encrypted);
     found->path = part->path;
+}
+
+/* What of a text nobody can read: it has no entry that could say so. */
+static void note_closed_text(struct examination *work, const struct mw_part *part)
+{
+    if (part->closed == 0)
+        return;
+    if (part->encrypted)
+        add_encrypted(work, part, &work->report->findings);
+    if (!mw_judge_trusts(&work->witness->may_stay_closed, part->container, NULL))
+        mw_report_problem(work->report, &work->witness->limits, MW_PROBLEM_CONTAINER_NOT_OPENED,
+                          part->path, "%s: %s", part->container, part->why);
 }
 
 static void set_digests(struct mw_attachment *file, const struct mw_digests *digests)
@@ -238,16 +254,27 @@ static void add_attachment(struct examination *work, const struct mw_part *part)
     file->size = (int64_t)part->data.size;
     file->data = part->data;
     file->verdict = MW_UNSCANNED;
+    file->opened = mw_part_state(part);
+    if (part->closed > 0)
+        file->not_opened = mw_arena_printf(report->arena, "%s: %s", part->container, part->why);
+    file->container = part->container;
+    file->closed = part->closed;
     if (part->encrypted)
-        add_encrypted(work, part, file);
+        add_encrypted(work, part, &file->findings);
     add_digests(work, file);
+}
+
+/* What was signed is what its reader is shown, in the message's own place. */
+static bool is_signed_content(const struct mw_part *part)
+{
+    return part->encoding && strcmp(part->encoding, "smime") == 0;
 }
 
 /* Whether the part belongs to the message itself, not to one attached to it. */
 static bool is_own(const struct mw_part *part)
 {
     for (const struct mw_part *up = part->parent; up; up = up->parent)
-        if (up->kind == MW_PART_MESSAGE)
+        if (up->kind == MW_PART_MESSAGE && !is_signed_content(up))
             return false;
     return true;
 }
@@ -372,6 +399,7 @@ static void add_text(struct examination *work, const struct mw_part *part,
     entry->role = part == plain ? "body" : part == html ? "body_html" : "other";
     entry->reading = reading_of(part);
     entry->whole = decode_text(work, part, entry);
+    note_closed_text(work, part);
     mw_indicator_find(work->witness->indicator, &work->parse, part->path,
                       (const char *)entry->whole.data);
     note_hidden(work, part, entry->whole);
@@ -414,14 +442,18 @@ static bool begins_as_message(struct mw_bytes data)
     return known >= 3;
 }
 
-/* A saved message, as out of an archive. */
+/* A saved message, as out of an archive, or a page saved as one. */
 static bool is_message_file(const struct mw_part *part)
 {
+    static const char *const ends[] = {"eml", "mht", "mhtml"};
     char room[MW_NAME_SIZE];
     const char *extension = mw_name_extension(part->filename, room);
     if (part->data.size == 0 || mw_part_is_text(part))
         return false;
-    return (extension && strcmp(extension, "eml") == 0) || begins_as_message(part->data);
+    for (size_t i = 0; extension && i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(extension, ends[i]) == 0)
+            return true;
+    return mw_containers_is_message(part) || begins_as_message(part->data);
 }
 
 /* Whether something was unpacked from it already; other readings of it are no such thing. */
@@ -444,12 +476,10 @@ static void unpack(struct examination *work)
             continue;
         if (mw_tnef_is(p))
             mw_tnef_unpack(&work->parse, p);
-        else if (mw_archive_is(p))
-            mw_archive_unpack(&work->parse, p);
         else if (is_message_file(p))
             mw_mime_open(work->witness->mime, &work->parse, p);
-        else if (mw_part_is_text(p) && strcmp(p->content_type, "text/plain") == 0)
-            mw_inline_files(&work->parse, p);
+        else
+            mw_containers_open(&work->parse, p);
     }
 }
 
@@ -536,6 +566,7 @@ struct mw_report *mw_witness_examine(struct mw_witness *witness, struct mw_bytes
                                    .deadline_us = work.parse.deadline_us,
                                    .known = work.known.items,
                                    .firsts = work.firsts.items,
+                                   .may_stay_closed = &witness->may_stay_closed,
                                    .unpack_most = mw_parse_scan_most(&work.parse)};
     mw_judge(&judge, report, raw);
     add_timing(report, "scan_us", scan_start);

@@ -154,6 +154,25 @@ static const struct made {
      HEAD "Content-Type: application/octet-stream\r\n\r\n!<arch>\n//              0           0    "
           " 0     644     90000     `\n",
      "a%u/\n", "", 0},
+    /* containers */
+    {"files of a zip without a directory",
+     HEAD "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "UEsDBBQAAAAAAAAAAAAPGOH4AgAAAAIAAAABAAAAYXh4", "", 0},
+    {"files of a zip that cannot be unpacked",
+     HEAD "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "UEsDBBQAAAAIAAAAAAABAAAAAgAAAAIAAAABAAAAYXh4", "", 0},
+    {"ends of zips",
+     HEAD "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAAAA", "", 0},
+    {"beginnings of RARs",
+     HEAD "Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+     "UmFyIRoHAQDFGjMyAwEAAAAA", "", 0},
+    {"files in a calendar", HEAD "Content-Type: text/calendar\r\n\r\n",
+     "ATTACH;ENCODING=BASE64:QQ==\r\n", "", 0},
+    {"colons in a calendar", HEAD "Content-Type: text/calendar\r\n\r\nATTACH", ";a=\":\"", "", 0},
+    {"names of a PDF", HEAD "Content-Type: application/pdf\r\n\r\n%%PDF-1.4\r\n", "/EncryptX ", "",
+     0},
+    {"marks of PGP within a line", TEXT, "-----BEGIN PGP MESSAGE-----", "", 0},
 };
 
 /* Repeats what is repeated, numbers filled in, until there are size bytes. */

@@ -398,6 +398,7 @@ static const struct {
     {MW_TOO_LARGE, "too_large", "limit.message_size", MW_ACTION_TAG},
     {MW_LIMITS, "limits", "limit.depth", MW_ACTION_TAG},
     {MW_UNREADABLE, "unreadable", "archive.damaged", MW_ACTION_TAG},
+    {MW_NOT_OPENED, "not_opened", "container.not_opened", MW_ACTION_TAG},
     {MW_ENGINE_MISSING, "engine_missing", "scanner.failed", MW_ACTION_TAG},
     {MW_STORE_UNAVAILABLE, "store_unavailable", NULL, MW_ACTION_TEMPFAIL},
     {MW_REFUSAL_UNRECORDED, "refusal_unrecorded", NULL, MW_ACTION_TAG},
