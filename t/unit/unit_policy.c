@@ -353,8 +353,9 @@ static const struct {
     {"a rule comes before the action for the verdict", "",
      "{ name = \"a\"; action = \"tempfail\"; }", MW_CLEAN, MW_ACTION_TEMPFAIL, "policy.a"},
     {"the first of two rules that match decides", "",
-     "{ name = \"a\"; action = \"quarantine\"; }, { name = \"b\"; action = \"reject\"; }", MW_CLEAN,
-     MW_ACTION_QUARANTINE, "policy.a"},
+     "{ name = \"a\"; when: { verdict = \"clean\"; }; action = \"quarantine\"; },"
+     "{ name = \"b\"; action = \"reject\"; }",
+     MW_CLEAN, MW_ACTION_QUARANTINE, "policy.a"},
     {"a rule that does not match is passed over", "",
      "{ name = \"a\"; when: { verdict = \"malicious\"; }; action = \"reject\"; },"
      "{ name = \"b\"; when: { verdict = \"clean\"; }; action = \"discard\"; }",
