@@ -162,6 +162,21 @@ void *mw_arena_resize(struct mw_arena *arena, void *memory, size_t old_size, siz
     return memcpy(moved, memory, old_size);
 }
 
+void mw_arena_return(struct mw_arena *arena, const void *memory, size_t size)
+{
+    if (!memory || rounded(size) <= ALONE)
+        return;
+    struct block *block = (struct block *)((uintptr_t)memory - offsetof(struct block, data));
+    if (block->before)
+        block->before->next = block->next;
+    else
+        arena->blocks = block->next;
+    if (block->next)
+        block->next->before = block->before;
+    arena->used -= block->used;
+    free(block);
+}
+
 void *mw_arena_alloc(struct mw_arena *arena, size_t size)
 {
     return memset(mw_arena_alloc_raw(arena, size), 0, size);

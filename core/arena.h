@@ -36,6 +36,13 @@ void *mw_arena_alloc_raw(struct mw_arena *arena, size_t size);
  */
 void *mw_arena_resize(struct mw_arena *arena, void *memory, size_t old_size, size_t size);
 
+/*
+ * Frees memory of size bytes or more (NULL: none), which this arena handed out and nobody uses
+ * any more, when it is above 64 KB; what is smaller stays until the arena goes. For what was
+ * made of a message on the way to something else.
+ */
+void mw_arena_return(struct mw_arena *arena, const void *memory, size_t size);
+
 /* A NUL-terminated copy of text (NULL gives NULL). */
 char *mw_arena_dup(struct mw_arena *arena, const char *text);
 

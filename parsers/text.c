@@ -139,6 +139,7 @@ static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *
     struct mw_bytes result = {(const unsigned char *)out, (size_t)(to - out)};
     size_t cleaned = 0;
     char *text = mw_utf8_clean(arena, result, &cleaned);
+    mw_arena_return(arena, out, size);
     *replaced += cleaned;
     return text;
 }
@@ -148,7 +149,7 @@ static char *convert(struct mw_arena *arena, struct mw_bytes bytes, const char *
  * IBM that mail is full of and that converters refuse. In EUC each is the same two digits
  * with the highest bits set, and that charset has those rows.
  */
-static struct mw_bytes japanese_to_euc(struct mw_arena *arena, struct mw_bytes bytes)
+static unsigned char *japanese_to_euc(struct mw_arena *arena, struct mw_bytes bytes, size_t *length)
 {
     unsigned char *out = mw_arena_alloc_raw(arena, bytes.size * 2 + 1);
     size_t size = 0;
@@ -169,11 +170,12 @@ static struct mw_bytes japanese_to_euc(struct mw_arena *arena, struct mw_bytes b
             out[size++] = c | 0x80;
         }
     }
-    return (struct mw_bytes){out, size};
+    *length = size;
+    return out;
 }
 
 /* HZ (RFC 1843), which iconv(3) has not: GB 2312 in seven bits between ~{ and ~}. */
-static struct mw_bytes hz_to_gb(struct mw_arena *arena, struct mw_bytes bytes)
+static unsigned char *hz_to_gb(struct mw_arena *arena, struct mw_bytes bytes, size_t *length)
 {
     unsigned char *out = mw_arena_alloc_raw(arena, bytes.size + 1);
     size_t size = 0;
@@ -192,7 +194,8 @@ static struct mw_bytes hz_to_gb(struct mw_arena *arena, struct mw_bytes bytes)
             out[size++] = chinese && c > 0x20 && c < 0x7f ? c | 0x80 : c;
         }
     }
-    return (struct mw_bytes){out, size};
+    *length = size;
+    return out;
 }
 
 /* UTF-16 without a mark: whichever order has the zeros of ASCII where they belong. */
@@ -204,22 +207,54 @@ static const char *utf16_order(struct mw_bytes bytes)
     return zeros[0] > zeros[1] ? "utf-16be" : "utf-16le";
 }
 
+/* Converts what a charset of mail was made into one that iconv(3) has, which is not kept. */
+static char *convert_made(struct mw_arena *arena, unsigned char *made, size_t size,
+                          const char *charset, size_t *replaced)
+{
+    char *text = convert(arena, (struct mw_bytes){made, size}, charset, replaced);
+    mw_arena_return(arena, made, size);
+    return text;
+}
+
+/* A text that another one took the place of. */
+static void drop(struct mw_arena *arena, const char *text)
+{
+    if (text)
+        mw_arena_return(arena, text, strlen(text));
+}
+
+/* Whether it may be a charset of seven bits, with some damage. */
+static bool is_seven_bit(struct mw_bytes bytes)
+{
+    size_t high = 0;
+    for (size_t i = 0; i < bytes.size; i++)
+        high += bytes.data[i] >> 7;
+    return high <= bytes.size / 8;
+}
+
 /* What of a charset iconv(3) reads otherwise than mail is written. */
 static char *convert_traps(struct mw_arena *arena, struct mw_bytes bytes, const char *charset,
                            size_t *replaced)
 {
-    if (strcasecmp(charset, "hz-gb-2312") == 0 || strcasecmp(charset, "hz") == 0)
-        return convert(arena, hz_to_gb(arena, bytes), "gb18030", replaced);
+    size_t size = 0;
+    if (strcasecmp(charset, "hz-gb-2312") == 0 || strcasecmp(charset, "hz") == 0) {
+        unsigned char *made = hz_to_gb(arena, bytes, &size);
+        return convert_made(arena, made, size, "gb18030", replaced);
+    }
     if (strcasecmp(charset, "utf-16") == 0)
         return convert(arena, bytes, utf16_order(bytes), replaced);
     char *text = convert(arena, bytes, charset, replaced);
-    if (text && *replaced > 0 && strncasecmp(charset, "iso-2022-jp", 11) == 0) {
+    if (text && *replaced > 0 && strncasecmp(charset, "iso-2022-jp", 11) == 0 &&
+        is_seven_bit(bytes)) {
         size_t others = 0;
-        char *other = convert(arena, japanese_to_euc(arena, bytes), "eucjp-ms", &others);
+        unsigned char *made = japanese_to_euc(arena, bytes, &size);
+        char *other = convert_made(arena, made, size, "eucjp-ms", &others);
         if (other && others < *replaced) {
+            drop(arena, text);
             *replaced = others;
             return other;
         }
+        drop(arena, other);
     }
     return text;
 }
@@ -281,6 +316,8 @@ static void guess(struct mw_arena *arena, struct mw_bytes bytes, struct mw_text 
         text->charset = lower(arena, meant_by(name));
         if (text->text && text->replaced == 0)
             return;
+        drop(arena, text->text);
+        text->text = NULL;
     }
     if (name && is_unicode_name(name)) {
         take_utf8(arena, bytes, text);
@@ -320,7 +357,9 @@ void mw_text_decode(struct mw_arena *arena, struct mw_bytes bytes, const char *c
         return;
     struct mw_text guessed = {0};
     guess(arena, bytes, &guessed);
-    if (!text->text || guessed.replaced < text->replaced)
-        if (!text->text || strcmp(guessed.charset, "windows-1252") != 0)
-            *text = guessed;
+    bool better = !text->text || (guessed.replaced < text->replaced &&
+                                  strcmp(guessed.charset, "windows-1252") != 0);
+    drop(arena, better ? text->text : guessed.text);
+    if (better)
+        *text = guessed;
 }

@@ -1,5 +1,9 @@
 /* unit_header: encoded words as real mail writes them. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "parsers/encoded_word.h"
+#include "parsers/text.h"
 #include "t/unit/tap.h"
 
 static const struct {
@@ -44,8 +48,30 @@ static const struct {
      "a parenthesis in a comment is escaped"},
 };
 
+/* A text of which no byte is in its charset becomes three times as long, once. */
+static void test_memory(const char *charset)
+{
+    enum { SIZE = 2 << 20 };
+    struct mw_arena *arena = mw_arena_new();
+    unsigned char *bytes = malloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = i % 9 == 0 ? 0xff : 0x7f;
+    memcpy(bytes, "\x1b$B", 3);
+    struct mw_text text;
+    mw_text_decode(arena, (struct mw_bytes){bytes, SIZE}, charset, &text);
+    size_t used = mw_arena_used(arena), length = strlen(text.text);
+    if (!tap_ok(used < length + (64 << 10), "what was tried with a text is not kept: %s", charset))
+        printf("# %zu bytes kept for %zu\n", used, length);
+    free(bytes);
+    mw_arena_free(arena);
+}
+
 int main(void)
 {
+    test_memory("iso-2022-jp");
+    test_memory("hz-gb-2312");
+    test_memory("utf-32");
+    test_memory("utf-8");
     struct mw_arena *arena = mw_arena_new();
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         tap_is(mw_encoded_words(arena, words[i].text, false, NULL), words[i].decoded,
