@@ -40,7 +40,8 @@ enum { END_PAUSE_NS = 2000000, END_PATIENCE = 2500, MS = 1000 };
 enum worker_state {
     WORKER_NONE, /* to be started */
     WORKER_IDLE,
-    WORKER_BUSY
+    WORKER_BUSY,
+    WORKER_LEAVING /* its channel is closed; its generation could not be told yet to end it */
 };
 
 /* A worker as it is known here. */
@@ -50,6 +51,7 @@ struct worker {
     uint64_t serial;
     int64_t started_us;
     unsigned done; /* messages */
+    bool told;     /* when it leaves: its death is worth a word */
 };
 
 /* One generation as seen from here; freed with its last user. */
@@ -141,7 +143,7 @@ static int start_zygote(struct mw_pool *pool, struct mw_error *error)
 
 static void close_worker(struct worker *worker)
 {
-    if (worker->state != WORKER_NONE)
+    if (worker->state == WORKER_IDLE || worker->state == WORKER_BUSY)
         close(worker->channel.socket);
     worker->state = WORKER_NONE;
 }
@@ -300,14 +302,30 @@ static bool start_worker(struct mw_pool *pool, struct generation *generation, st
     return true;
 }
 
+/* It is killed: one that was taken over would not go when its channel is closed. A generation that
+ * was stopped does not read: then it is told later, before another worker takes the place. */
+static void end_worker(struct generation *generation, struct worker *worker)
+{
+    unsigned char room[64];
+    struct mw_error error = {0};
+    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_END);
+    mw_frame_put_number(&frame, worker->serial);
+    mw_frame_put_number(&frame, worker->told);
+    int sent = mw_channel_send(&generation->control, &frame, NULL, 0, &error);
+    worker->state = sent == MW_ERR_BUSY ? WORKER_LEAVING : WORKER_NONE;
+}
+
 static void start_missing(struct mw_pool *pool, struct generation *generation)
 {
     if (generation->lost || mw_clock_us() < generation->pause_until_us)
         return;
-    for (unsigned i = 0; i < generation->count; i++)
-        if (generation->all[i].state == WORKER_NONE &&
-            !start_worker(pool, generation, &generation->all[i]))
+    for (unsigned i = 0; i < generation->count; i++) {
+        struct worker *worker = &generation->all[i];
+        if (worker->state == WORKER_LEAVING)
+            end_worker(generation, worker);
+        if (worker->state == WORKER_NONE && !start_worker(pool, generation, worker))
             return;
+    }
 }
 
 static void start_mender(struct mw_pool *pool);
@@ -341,17 +359,6 @@ enum fate {
     FATE_GONE    /* it did not even read its job */
 };
 
-/* It is killed: one that was taken over would not go when its channel is closed. */
-static void end_worker(struct generation *generation, struct worker *worker, bool told)
-{
-    unsigned char room[64];
-    struct mw_error ignored = {0};
-    struct mw_frame_out frame = mw_frame_begin(room, sizeof room, MW_FRAME_END);
-    mw_frame_put_number(&frame, worker->serial);
-    mw_frame_put_number(&frame, told);
-    mw_channel_send(&generation->control, &frame, NULL, 0, &ignored);
-}
-
 /* Workers that end before they read anything make the next one wait, longer each time: none
  * can be started. Those that a message ended do not, or such mail would delay others. */
 static void note_gone(struct generation *generation, const struct worker *worker)
@@ -378,8 +385,9 @@ static void settle(struct mw_pool *pool, struct generation *generation, struct w
     }
     if (bad || fate == FATE_RETIRE || !current ||
         (generation->recycle > 0 && worker->done >= generation->recycle)) {
-        end_worker(generation, worker, bad);
         close_worker(worker);
+        worker->told = bad;
+        end_worker(generation, worker);
         return;
     }
     worker->state = WORKER_IDLE;
