@@ -168,7 +168,7 @@ enum mw_unpacked mw_archive_read(struct mw_parse *parse, struct mw_part *part,
         if (code == ARCHIVE_EOF)
             break;
         if (code != ARCHIVE_OK)
-            result = MW_UNPACKED_DAMAGED;
+            result = code < ARCHIVE_WARN ? MW_UNPACKED_CUT : MW_UNPACKED_DAMAGED;
         if (code < ARCHIVE_WARN || (code != ARCHIVE_OK && size == 0))
             break;
         if (size > most - file.size)
@@ -219,10 +219,11 @@ static bool add_file(struct unpacking *unpacking, struct archive_entry *entry, c
         mw_part_closed(part, unpacking->kind, "over a limit");
         return pass_over(unpacking);
     }
-    if (result == MW_UNPACKED_DAMAGED)
+    bool damaged = result == MW_UNPACKED_DAMAGED || result == MW_UNPACKED_CUT;
+    if (damaged)
         note_damage(unpacking);
     bool regular = is_raw(unpacking) || archive_entry_filetype(entry) == AE_IFREG;
-    if (data.size == 0 && (!regular || result == MW_UNPACKED_DAMAGED))
+    if (data.size == 0 && (!regular || damaged))
         return true;
     if (!mw_archive_file(parse, part, name, data)) {
         mw_part_closed(part, unpacking->kind, "over a limit");

@@ -17,7 +17,8 @@ bool mw_archive_may_go_on(struct mw_parse *parse, const struct mw_part *part);
 /* What reading one file out of an archive came to. */
 enum mw_unpacked {
     MW_UNPACKED_WHOLE,
-    MW_UNPACKED_DAMAGED, /* data is what could be had, if any */
+    MW_UNPACKED_DAMAGED, /* data is all there is, and not what its checksum or size says */
+    MW_UNPACKED_CUT,     /* data is what could be had, if any */
     MW_UNPACKED_REFUSED  /* by a bound, which was recorded: no data */
 };
 

@@ -297,6 +297,7 @@ struct unpacked {
     struct mw_bytes data;
     const char *why; /* when it is not OPENED */
     size_t taken;    /* bytes that it was unpacked from */
+    bool cut;        /* there is more of it than could be had */
 };
 
 static const char *reason(struct mw_zip *zip, struct archive *archive)
@@ -331,6 +332,7 @@ static struct unpacked unpack_as(struct mw_zip *zip, const struct entry *entry, 
                          : read == MW_UNPACKED_REFUSED ? REFUSED
                          : result.data.size > 0        ? DAMAGED
                                                        : FAILED;
+        result.cut = read == MW_UNPACKED_CUT;
         result.taken = taken > 0 && (size_t)taken <= source.data.size ? (size_t)taken : 0;
     }
     if (result.outcome == DAMAGED || result.outcome == FAILED)
@@ -569,6 +571,7 @@ static bool open_file(struct mw_zip *zip, const struct entry *entry, const struc
     const struct entry *ways[] = {entry, other};
     struct unpacked results[2] = {{.outcome = FAILED}, {.outcome = FAILED}};
     bool added = false, good = false, encrypted = false, more = true;
+    bool cut = entry->packed > zip->bytes.size - data; /* the bytes end before the file does */
     const char *why = NULL;
     for (size_t i = 0; i < 2 && ways[i] && more; i++) {
         if (is_encrypted(ways[i])) {
@@ -590,6 +593,7 @@ static bool open_file(struct mw_zip *zip, const struct entry *entry, const struc
         if (result->outcome == OPENED && result->taken > 0)
             note_opened(zip, entry->local, data + result->taken);
         good = good || result->outcome == OPENED;
+        cut = cut || result->cut;
         bool repeated = i == 1 && (result->data.size == 0 || (results[0].outcome != FAILED &&
                                                               is_repeated(&results[0], result)));
         if (repeated || result->outcome == FAILED || (result->outcome == DAMAGED && !zip->told)) {
@@ -606,7 +610,7 @@ static bool open_file(struct mw_zip *zip, const struct entry *entry, const struc
         return more;
     }
     tell_damage(zip, entry, why ? why : "damaged");
-    if (!added || entry->packed > zip->bytes.size - data)
+    if (!added || cut)
         mw_part_closed(zip->part, "zip", why ? why : "damaged");
     return more;
 }

@@ -132,6 +132,7 @@ my @closed = (
     ['an encrypted file that is in no directory', zip_of(0, \%good, { %bad, hidden => 1, flags => 1 }), 'archive.encrypted', 'suspicious'],
     ['a zip with a method that nobody knows', zip_of(0, { %bad, method => 6, packed => 'x' })],
     ['a zip that is cut short', substr(zip_of(0, { data => join q{}, map { chr rand 256 } 1 .. 9000 }), 0, 4000)],
+    ['a zip that is cut short, with sizes behind its files', substr(local_part({ data => join(q{}, map { chr 65 + rand 26 } 1 .. 9000), alone => 1 }), 0, 4000)],
     ['a zip whose directory points elsewhere', zip_of(9000, \%good)],
     ['RAR 4 with an encrypted file', rar4_of($evil, locked => 1), 'archive.encrypted', 'suspicious'],
     ['RAR 4 with encrypted names', rar4_of('x' x 99, hidden => 1), 'archive.encrypted', 'suspicious'],
@@ -183,7 +184,7 @@ for (@closed) {
 
 # --- trusted -------------------------------------------------------------------------------------------
 sub config { my ($scan) = @_; return "yara: { rules = [\"$rules[1]\"]; };\nscan: { $scan };\n" }
-for my $case (['"pgp"', $armor], ['"application/pgp*"', $armor], ['"arj"', $closed[12][1]], ['"smime", "P*"', $armor]) {
+for my $case (['"pgp"', $armor], ['"application/pgp*"', $armor], ['"arj"', $closed[13][1]], ['"smime", "P*"', $armor]) {
     my ($report) = scan_with(config("may_stay_closed = [$case->[0]];"), message($case->[1], 'a.dat'));
     is($report->{verdict}, 'clean', "$case->[0] in scan.may_stay_closed: such a part is trusted")
         or diag(told($report), file($report)->{file_type});
@@ -295,7 +296,7 @@ SKIP: {
     is(join(q{ }, $file->{opened}, $file->{opened_by} // q{}), 'yes clamav', 'what ClamAV handed out of a part was opened, and that is told')
         or diag(told($report));
     is($report->{verdict}, 'clean', '... and so it is clean');
-    ($report) = scan_with($clamav, message($closed[13][1], 'a.ace'));
+    ($report) = scan_with($clamav, message($closed[14][1], 'a.ace'));
     is("@{[ file($report)->{opened} ]} $report->{verdict}", 'no unscanned', 'what ClamAV calls clean and has not opened is not clean');
     ($report) = scan_with("clamav: { database = \"$top/t/fixtures/clamav\"; max_age = 100000; encrypted = false; };\n",
         message($closed[0][1], 'a.zip'));
