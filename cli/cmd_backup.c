@@ -14,6 +14,7 @@
 
 #include "bloom/filter.h"
 #include "cli/configured.h"
+#include "conf/source.h"
 #include "store/snapshot.h"
 #include "store/spool.h"
 #include "store/store.h"
@@ -22,7 +23,8 @@ static const char backup_usage[] =
     "usage: mailwitness backup [OPTION]... DIR\n"
     "\n"
     "Copies into the new folder DIR what mailwitness remembers, beside a running daemon: the\n"
-    "spool, the filters, the configuration file, and what Redis keeps, as it is at one moment.\n"
+    "spool, the filters, the configuration with all files that it includes, as one, and what\n"
+    "Redis keeps, as it is at one moment.\n"
     "What was acknowledged before the backup began is in it. sha256sum -c SHA256SUMS in DIR\n"
     "tells whether it is whole.\n"
     "\n"
@@ -67,7 +69,7 @@ static const struct option restore_options[] = {
 struct backup {
     const struct mw_command *command;
     const char *folder, *config_path;
-    bool no_redis, replace;
+    bool no_redis, replace, begun; /* begun: the folder is ours */
     struct mw_config *config;
     const struct passwd *owner; /* of what is brought back; NULL: who runs this */
     FILE *sums;
@@ -146,6 +148,33 @@ static int save_file(struct backup *backup, const char *from, const char *name,
     int result = copy_file(backup, from, inside(to, backup->folder, name), digest, error);
     if (result == 0)
         fprintf(backup->sums, "%s  %s\n", digest, name);
+    return result;
+}
+
+/* The text of the configuration, which has in it what its files include: so it can be read
+ * wherever it is brought to. */
+static int save_config(struct backup *backup, struct mw_error *error)
+{
+    char path[PATH], digest[DIGITS + 1] = "";
+    if (!backup->config->source)
+        return 0;
+    const char *text = mw_config_source_text(backup->config->source, backup->config->arena);
+    int fd =
+        open(inside(path, backup->folder, conf_name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return mw_fail_errno(error, "cannot make %s", path);
+    int result = 0;
+    for (size_t done = 0, size = strlen(text); result == 0 && done < size;) {
+        ssize_t n = write(fd, text + done, size - done);
+        result = n < 0 ? -1 : 0;
+        done += n < 0 ? 0 : (size_t)n;
+    }
+    if (result != 0 || fsync(fd) != 0 || lseek(fd, 0, SEEK_SET) != 0 ||
+        copy_bytes(fd, -1, digest) != 0)
+        result = mw_fail_errno(error, "cannot write %s", path);
+    else
+        fprintf(backup->sums, "%s  %s\n", digest, conf_name);
+    close(fd);
     return result;
 }
 
@@ -233,11 +262,12 @@ static int save_redis(struct backup *backup, struct mw_error *error)
     return result;
 }
 
-static int make_folders(const struct backup *backup, struct mw_error *error)
+static int make_folders(struct backup *backup, struct mw_error *error)
 {
     char path[PATH];
     if (mkdir(backup->folder, 0700) != 0)
         return mw_fail_errno(error, "cannot make %s, which must be new", backup->folder);
+    backup->begun = true;
     if (mkdir(inside(path, backup->folder, "spool"), 0700) != 0 ||
         mkdir(inside(path, backup->folder, "filters"), 0700) != 0)
         return mw_fail_errno(error, "cannot make %s", path);
@@ -259,8 +289,8 @@ static int save_all(struct backup *backup, struct mw_error *error)
     int result = save_spool(backup, error);
     if (result == 0)
         result = save_filters(backup, error);
-    if (result == 0 && save_file(backup, backup->config_path, conf_name, error) < 0)
-        result = error->code;
+    if (result == 0)
+        result = save_config(backup, error);
     if (result == 0)
         result = save_redis(backup, error);
     bool written = fflush(backup->sums) == 0 && fsync(fileno(backup->sums)) == 0;
@@ -274,7 +304,10 @@ static int run_backup_in(struct backup *backup)
 {
     struct mw_error error = {0};
     if (save_all(backup, &error) != 0)
-        return fail(backup, &error);
+        return backup->begun
+                   ? mw_command_fail(backup->command, "%s; %s holds a part of a backup: remove it",
+                                     error.text, backup->folder)
+                   : fail(backup, &error);
     printf("%s: %u files of the spool, %u filters%s\n", backup->folder, backup->spool_files,
            backup->filters,
            backup->no_redis || !mw_store_is_wanted(&backup->config->store)

@@ -29,6 +29,10 @@ sub run { return run_it($mailwitness, @_) }
 
 my $config = $redis->config;
 open my $more, '>>', $config or die $!;
+# A part of the configuration stands in a file of its own, beside.
+print {$more} "\@include \"filters.conf\"\n";
+close $more or die $!;
+open $more, '>', "$dir/filters.conf" or die $!;
 print {$more} "filter: { people: { source = \"from\"; file = \"$dir/people.bloom\"; capacity = 10000; }; };\n";
 close $more or die $!;
 run('bloom', 'create', '--capacity', 10_000, "$dir/people.bloom");
@@ -54,6 +58,7 @@ is($status, 0, 'a backup is made while mail flows') or diag($text);
 is($status, 0, '... and sha256sum finds it whole') or diag($text);
 ($text, $status) = run('backup', '--config', $config, "$dir/backup");
 ok($status == 2 && $text =~ /must be new/, 'a folder that is there is not written into');
+unlike($text, qr/remove it/, '... nor to be removed');
 is((stat "$dir/backup")[2] & 0777, 0700, '... and nobody else may read one');
 
 # Messages that wait: the backup of a host whose Redis is away.
@@ -61,6 +66,7 @@ $redis->stop;
 my ($waiting) = feed($config, 20, 2);
 ($text, $status) = run('backup', '--config', $config, "$dir/without");
 ok($status == 2 && $text =~ /Redis|connect/, 'without Redis there is no whole backup, and that is told');
+like($text, qr{; \Q$dir\E/without holds a part of a backup: remove it$}, '... with what to do about what was copied');
 ($text, $status) = run('restore', '--config', $config, "$dir/without");
 ok($status == 2 && $text =~ /no whole backup/, '... and a part of one is not brought back');
 ($text, $status) = run('backup', '--no-redis', '--config', $config, "$dir/spool-only");
@@ -70,7 +76,9 @@ is($status, 0, '... but one of the rest, when asked for') or diag($text);
 my $other = RedisServer->new;
 $other->ask('SET', 'somebody:else', 'stays');
 my $place = "$other->{dir}/conf";
-my $moved = slurp($config);
+my $moved = slurp("$dir/backup/mailwitness.conf");
+like($moved, qr/people[.]bloom/, 'the configuration of the backup has in it what it included');
+unlike($moved, qr/include/, '... and needs no other file');
 $moved =~ s/\Q$dir\E/$other->{dir}/g;
 spew($place, $moved);
 ($text, $status) = run('restore', '--config', $place, "$dir/backup");
