@@ -117,6 +117,7 @@ void mw_store_take_clock(struct mw_store *store, int64_t redis_ms)
     int64_t skew = mw_time_now() - redis_ms, far = llabs(skew);
     pthread_mutex_lock(&store->lock);
     store->clock_ms = redis_ms;
+    store->clock_told = true;
     store->clock_at_ms = mw_clock_ms();
     store->skew_ms = skew;
     bool tell = far > CLOCK_FAR_MS && !store->skew_told;

@@ -236,11 +236,16 @@ static void repeat_recent(struct mw_store *store)
     save_server(store);
 }
 
+/* Not before Redis told what time it is there: by a clock of ours that is ahead, all would be
+ * old, and a Redis that forgets could not be told again. */
 static void forget_old(struct mw_store *store)
 {
-    if (store->recent)
-        mw_spool_forget(store->recent,
-                        (int64_t)time(NULL) - (int64_t)store->settings->spool.recent_s);
+    pthread_mutex_lock(&store->lock);
+    bool told = store->clock_told;
+    pthread_mutex_unlock(&store->lock);
+    if (store->recent && told)
+        mw_spool_forget(store->recent, mw_store_older_clock_ms(store) / 1000,
+                        (int64_t)store->settings->spool.recent_s);
 }
 
 /* --- the thread

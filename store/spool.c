@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "store/spool_private.h"
 
 enum { FILE_LEAST = 1 << 20, FILE_MOST = 64 << 20, VECTORS = 512 };
@@ -22,6 +23,7 @@ enum { FILE_LEAST = 1 << 20, FILE_MOST = 64 << 20, VECTORS = 512 };
 struct file {
     uint64_t number, bytes, live;
     int64_t begun;
+    int64_t begun_ms; /* of mw_clock_ms, when we began it; 0: it was found */
     bool damaged;
 };
 
@@ -41,6 +43,14 @@ struct mw_spool {
     uint64_t done_file;
     uint64_t seed; /* of the files this process writes */
 };
+
+/* A clock that was set meanwhile says nothing of a file that we began ourselves. */
+static bool is_older(const struct file *file, int64_t now, int64_t age)
+{
+    if (file->begun_ms > 0)
+        return mw_clock_ms() - file->begun_ms > age * 1000;
+    return now - file->begun > age;
+}
 
 static int fail_write(struct mw_error *error, const struct mw_spool *spool, const char *what)
 {
@@ -81,7 +91,8 @@ static struct file *add_file(struct mw_spool *spool, uint64_t number)
             abort();
     }
     struct file *file = &spool->files[spool->count++];
-    *file = (struct file){.number = number, .begun = (int64_t)time(NULL)};
+    *file =
+        (struct file){.number = number, .begun = (int64_t)time(NULL), .begun_ms = mw_clock_ms()};
     return file;
 }
 
@@ -158,6 +169,7 @@ static int open_old(struct mw_spool *spool, uint64_t number, struct mw_error *er
         return mw_fail_errno(error, "cannot open %s/%s", spool->options.folder, name);
     struct file *file = add_file(spool, number);
     file->begun = (int64_t)facts.st_mtime;
+    file->begun_ms = 0;
     int result = 0;
     if (facts.st_size > 0) {
         size_t size = (size_t)facts.st_size;
@@ -378,7 +390,7 @@ static int ready_file(struct mw_spool *spool, uint64_t size, struct mw_error *er
     if (spool->fd >= 0) {
         const struct file *current = &spool->files[spool->count - 1];
         bool old = spool->options.file_s > 0 &&
-                   (int64_t)time(NULL) - current->begun >= (int64_t)spool->options.file_s;
+                   is_older(current, (int64_t)time(NULL), (int64_t)spool->options.file_s);
         if (current->live > 0 && (old || current->bytes + size > file_size_max(spool)))
             end_current(spool);
     }
@@ -464,10 +476,10 @@ uint64_t mw_spool_turn(struct mw_spool *spool)
     return next;
 }
 
-void mw_spool_forget(struct mw_spool *spool, int64_t before)
+void mw_spool_forget(struct mw_spool *spool, int64_t now, int64_t age)
 {
     pthread_mutex_lock(&spool->lock);
-    while (spool->count > 0 && spool->files[0].begun < before &&
+    while (spool->count > 0 && is_older(&spool->files[0], now, age) &&
            (spool->count > 1 || spool->fd < 0))
         remove_file(spool, 0);
     pthread_mutex_unlock(&spool->lock);

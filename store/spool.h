@@ -77,8 +77,9 @@ struct mw_spool_state {
 };
 void mw_spool_get_state(struct mw_spool *spool, struct mw_spool_state *state);
 
-/* Removes files begun before the time given (seconds since 1970), but not the current. */
-void mw_spool_forget(struct mw_spool *spool, int64_t before);
+/* Removes files begun more than age seconds ago, but not the current; now (seconds since 1970)
+ * counts for those that another process began. */
+void mw_spool_forget(struct mw_spool *spool, int64_t now, int64_t age);
 
 /* Ends the current file, so that all records now there can be read and removed. Their files
  * have numbers below the one returned. */

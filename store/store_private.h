@@ -45,8 +45,8 @@ struct mw_store {
     unsigned version;                       /* of what it keeps; 0: not known */
     int64_t clock_ms, clock_at_ms, skew_ms; /* Redis' clock, when it told (mw_clock_ms); ours is
                                                ahead by skew_ms */
-    bool skew_told;
-    struct mw_server saved_server; /* as in its file; the thread's own, as the next */
+    bool skew_told, clock_told;             /* clock_told: by Redis, to this process */
+    struct mw_server saved_server;          /* as in its file; the thread's own, as the next */
     bool info_denied;
     unsigned backoff_ms;
     uint64_t saved, spooled, replayed, repeated, failed, past, refused_count;

@@ -36,6 +36,9 @@ sub is_replica {
     return ok(wait_until(20, sub { $redis->cli(qw(info replication)) =~ /master_link_status:up/ }), '... it is filled');
 }
 
+# One value by our own connection: a program for each is slow.
+sub value { my ($redis, @words) = @_; return ($redis->ask(@words))[0] // q{} }
+
 # A feed that outlasts the look at Redis, every two seconds, and what is missing after it.
 sub flow {
     my ($redis, $fault, $count) = @_;
@@ -78,7 +81,7 @@ sub flow {
 # Demoted, filled from elsewhere, promoted: the run stays the same.
 {
     my $redis = RedisServer->new('--port', my $port = free_port());
-    my $other = RedisServer->new('--port', my $from = free_port());
+    my $other = RedisServer->new('--port', my $from = free_port(), '--repl-diskless-sync-delay', 0);
     note 'demoted, filled from another, promoted';
     my $run = $redis->cli(qw(info server)) =~ /run_id:(\w+)/ && $1;
     flow($redis, sub {
@@ -92,7 +95,7 @@ sub flow {
 
 # A former replica that is behind has our marker too: its history tells.
 {
-    my $redis = RedisServer->new('--port', my $port = free_port());
+    my $redis = RedisServer->new('--port', my $port = free_port(), '--repl-diskless-sync-delay', 0);
     my $replica = RedisServer->new('--port', my $from = free_port(), '--repl-diskless-sync-delay', 0);
     note 'demoted to a replica that was behind, and promoted';
     flow($redis, sub {
@@ -149,6 +152,9 @@ SKIP: {
     my ($some) = keys %{$live};
     is($redis->cli('zcard', 'mw:index:from:' . $redis->cli('hget', "mw:message:$some", 'from')), 6,
         '... from no index') ;
+    $redis->cli('flushall');
+    run(qw(store refill --config), $config);
+    is_deeply([missing($redis, $live)], [], '... nor what is kept on disk in case Redis forgets');
     $redis->stop;
 }
 
@@ -183,11 +189,11 @@ SKIP: {
     my %now = map { $_ => 1 } $redis->dump;
     my @gone = grep { !$now{$_} && !/attachment|:messages|events|index|sender/ } @old;
     is_deeply(\@gone, [], '... and what was there stays as it was');
-    my @with = grep { $redis->cli('hexists', $_, 'findings_json') } grep { !/:attachments$/ } keys_like($redis, 'mw:message:*');
+    my @with = grep { value($redis, "HEXISTS", $_, "findings_json") } grep { !/:attachments$/ } keys_like($redis, 'mw:message:*');
     is_deeply(\@with, [], '... new messages too');
     my ($text, $status) = run(qw(show --json fixture0@example.net --config), $config);
     like($text, qr/Fixture_marker/, '... and is read');
-    my %was = map { my $id = $_; $id => {map { $_ => $redis->cli('hget', $id, $_) } qw(verdict findings rescanned subject)} }
+    my %was = map { my $id = $_; $id => {map { $_ => value($redis, 'HGET', $id, $_) } qw(verdict findings rescanned subject)} }
         grep { !/:attachments$/ } keys_like($redis, 'mw:message:*');
     my $pid = open my $feeding, '-|', "$ENV{top_builddir}/store_feed $config 150 1 60000" or die $!;
     sleep 0.5;
@@ -199,18 +205,18 @@ SKIP: {
     close $feeding;
     is($redis->cli(qw(get mw:schema)), 4, '... which the store tells then');
     is($redis->cli(qw(exists mw:schema:upgrade)), 0, '... and that it is done');
-    my @lost = grep { my $id = $_; grep { $was{$id}{$_} ne $redis->cli('hget', $id, $_) } keys %{$was{$id}} } keys %was;
+    my @lost = grep { my $id = $_; grep { $was{$id}{$_} ne value($redis, 'HGET', $id, $_) } keys %{$was{$id}} } keys %was;
     is_deeply(\@lost, [], '... with all that was there');
     my @unlike;
     for my $key (grep { !/:(attachments|names|messages)$/ } keys_like($redis, 'mw:message:*'), keys_like($redis, 'mw:attachment:*')) {
-        my $findings = $redis->cli('hget', $key, 'findings');
-        my $json = $redis->cli('hget', $key, 'findings_json') || '[]';
+        my $findings = value($redis, 'HGET', $key, 'findings');
+        my $json = value($redis, 'HGET', $key, 'findings_json') || '[]';
         my $as_text = join q{, }, map { "$_->{scanner}/$_->{name}=$_->{severity}" } @{decode_json($json)};
         push @unlike, "$key: $findings / $json" if $findings ne $as_text;
     }
     is_deeply(\@unlike, [], '... and the findings of all messages and attachments are data');
-    my ($with) = grep { $redis->cli('hget', $_, 'findings') =~ /Fixture_marker/ } keys %was;
-    is(decode_json($redis->cli('hget', $with, 'findings_json'))->[0]{details}{strings}[0]{excerpt}, 'delivery', '... with all there is to a finding');
+    my ($with) = grep { value($redis, 'HGET', $_, 'findings') =~ /Fixture_marker/ } keys %was;
+    is(decode_json(value($redis, 'HGET', $with, 'findings_json'))->[0]{details}{strings}[0]{excerpt}, 'delivery', '... with all there is to a finding');
     is(scalar(@ids), 150, '... while messages go on');
     my @upgraded = $redis->dump;
     ($text, $status) = run(qw(store upgrade --json --config), $config);
