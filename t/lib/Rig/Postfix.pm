@@ -34,11 +34,12 @@ sub unavailable {
 }
 
 # Options: milters (their addresses), transport (virtual or discard), settings (more
-# lines of main.cf as a hash).
+# lines of main.cf as a hash), place (called with its folder before anything is in it).
 sub new {
     my ($class, %options) = @_;
     my $dir = folder();
     my $self = bless { dir => $dir, port => free_port(), log => "$dir/log", log_seen => 0, %options }, $class;
+    $self->{place}->($dir) if $self->{place};
     $self->_make_folders;
     $self->configure(%{ $options{settings} || {} });
     spew("$dir/etc/master.cf", join "\n",
