@@ -195,7 +195,7 @@ SKIP: {
     like($text, qr/Fixture_marker/, '... and is read');
     my %was = map { my $id = $_; $id => {map { $_ => value($redis, 'HGET', $id, $_) } qw(verdict findings rescanned subject)} }
         grep { !/:attachments$/ } keys_like($redis, 'mw:message:*');
-    my $pid = open my $feeding, '-|', "$ENV{top_builddir}/store_feed $config 150 1 60000" or die $!;
+    my $pid = open my $feeding, '-|', "$ENV{top_builddir}/store_feed $config 150 1 40000" or die $!;
     sleep 0.5;
     ($text, $status) = run(qw(store upgrade --json --config), $config);
     my $counts = eval { decode_json($text) };
