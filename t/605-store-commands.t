@@ -98,9 +98,12 @@ is($status, 0, 'what the store wrote fits together') or diag($text);
 is_deeply([@{$check}{qw(messages dangling unindexed orphans timeless)}], [73, 0, 0, 0, 0], '... and is counted');
 my ($some, $other) = sort keys %{$kept};
 my %before = entries();
+# Messages that were fed share queue ids; which these two have depends on the ids' random ends.
+my $queue = 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id');
+my $sharing = grep { /^\Q$queue\E / && !/ \Q$some\E$/ } keys %before;
 $redis->cli('del', "mw:message:$some");
 $redis->cli('zrem', 'mw:messages', $other);
-$redis->cli('del', 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id'));
+$redis->cli('del', $queue);
 my ($hash) = split /\n/, $redis->cli(qw(zrange mw:attachments 0 0));
 $bytes = $redis->cli(qw(zrange mw:attachments -1 -1));
 $redis->cli('del', "mw:attachment:$hash");
@@ -112,7 +115,7 @@ is($status, 1, 'what was broken by hand is found: exit 1');
 my %broken = entries();
 is($check->{dangling}, scalar(grep { / \Q$some\E$/ || $_ eq "mw:attachments $hash" } keys %broken),
     '... all entries of the message and the attachment that are gone');
-is($check->{unindexed}, 2, '... messages that are not found, by anything or by their queue id');
+is($check->{unindexed}, $sharing, '... messages that are not found, by anything or by their queue id');
 is($check->{orphans}, scalar(grep { $redis->cli('exists', $_) } "mw:data:$hash", "mw:attachment:$hash:names", "mw:message:$some:attachments"),
     '... bytes and names without facts, and a list without its message');
 is_deeply([@{$check}{qw(timeless without_bytes mended)}], [1, 1, 0], '... a key without an end, and nothing is touched');
@@ -125,7 +128,7 @@ is_deeply({ entries() }, { map { $_ => 1 } grep { !/ \Q$some\E$/ } keys %before 
     '... and each message that there is is found by everything as before, and no other one');
 is($redis->cli('zscore', 'mw:messages', $other) > 1e12, 1, '... in its place');
 is($redis->cli('exists', "mw:data:$hash", "mw:attachment:$hash"), 2, '... and the attachment has its bytes and facts');
-is($redis->cli('zcard', 'mw:index:queue-id:' . $redis->cli('hget', "mw:message:$other", 'queue_id')), 2, '... by its queue id too, as another that had the same');
+is($redis->cli('zcard', $queue), $sharing, '... by its queue id too, as others that had the same');
 cmp_ok($redis->cli(qw(ttl mw:index:verdict:clean)), '>', 1000, '... and the key has an end');
 open my $empty, '>', "$redis->{dir}/empty" or die $!;
 close $empty or die $!;
