@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bloom/filter_private.h"
+#include "core/clock.h"
 
 /* Each layer is so many times larger than the one before. */
 enum { GROWTH = 2, HEAD = MW_BLOOM_LAYERS };
@@ -351,14 +352,7 @@ static void *run_flusher(void *argument)
             pthread_cond_wait(&filter->end, &filter->sync_lock);
             continue;
         }
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += filter->sync_ms / 1000;
-        until.tv_nsec += (long)(filter->sync_ms % 1000) * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
+        struct timespec until = mw_clock_time(mw_clock_us() + (int64_t)filter->sync_ms * 1000);
         pthread_cond_timedwait(&filter->end, &filter->sync_lock, &until);
         if (atomic_load(&filter->dirty) && !filter->syncing)
             flush_once(filter);
@@ -442,11 +436,7 @@ static void prepare_locks(struct mw_filter *filter)
     pthread_mutex_init(&filter->growing, NULL);
     pthread_mutex_init(&filter->sync_lock, NULL);
     pthread_cond_init(&filter->sync_done, NULL);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&filter->end, &clock);
-    pthread_condattr_destroy(&clock);
+    mw_clock_condition(&filter->end);
 }
 
 static void fail_open(struct mw_error *error, const char *path)

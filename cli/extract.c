@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 struct mw_extract {
     char *folder;
     int fd;      /* the folder */
@@ -53,19 +55,6 @@ void mw_extract_free(struct mw_extract *extract)
     free(extract);
 }
 
-static int write_all(int fd, struct mw_bytes data)
-{
-    while (data.size > 0) {
-        ssize_t n = write(fd, data.data, data.size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        data = mw_bytes_slice(data, (size_t)n, data.size);
-    }
-    return 0;
-}
-
 /* Under a name of its own first: whoever sees the final name sees all of it. */
 static int write_file(struct mw_extract *extract, const struct mw_attachment *file,
                       struct mw_error *error)
@@ -78,7 +67,7 @@ static int write_file(struct mw_extract *extract, const struct mw_attachment *fi
         openat(extract->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return mw_fail_errno(error, "cannot create %s/%s", extract->folder, temporary);
-    int failed = write_all(fd, file->data);
+    int failed = mw_file_write_all(fd, file->data);
     if (close(fd) != 0 || failed != 0 ||
         renameat(extract->fd, temporary, extract->fd, file->sha256) != 0) {
         mw_fail_errno(error, "cannot write %s/%s", extract->folder, file->sha256);

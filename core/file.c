@@ -105,7 +105,7 @@ int mw_file_read(const char *path, size_t max, struct mw_arena *arena, struct mw
     return 0;
 }
 
-static int write_all(int fd, struct mw_bytes rest)
+int mw_file_write_all(int fd, struct mw_bytes rest)
 {
     while (rest.size > 0) {
         ssize_t n = write(fd, rest.data, rest.size);
@@ -130,7 +130,7 @@ int mw_file_replace(const char *path, struct mw_bytes bytes, mode_t mode, struct
     int fd = mkostemp(draft, O_CLOEXEC);
     if (fd < 0)
         return mw_fail_errno(error, "cannot write %s as user %u", path, (unsigned)geteuid());
-    int result = fchmod(fd, mode) == 0 && write_all(fd, bytes) == 0 ? 0 : -1;
+    int result = fchmod(fd, mode) == 0 && mw_file_write_all(fd, bytes) == 0 ? 0 : -1;
     if (close(fd) != 0 || result != 0 || rename(draft, path) != 0) {
         result = mw_fail_errno(error, "cannot write %s", path);
         unlink(draft);

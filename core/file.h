@@ -35,6 +35,9 @@ int mw_file_read(const char *path, size_t max, struct mw_arena *arena, struct mw
  */
 int mw_file_replace(const char *path, struct mw_bytes bytes, mode_t mode, struct mw_error *error);
 
+/* Writes all of bytes to a descriptor: 0, or -1 with errno. */
+int mw_file_write_all(int fd, struct mw_bytes rest);
+
 /*
  * Gives path to user and group ((uid_t)-1, (gid_t)-1: as it is) when it is of this type
  * (S_IFSOCK, S_IFREG) and no link: MW_ERR_BUSY when something else has taken its place.

@@ -25,14 +25,10 @@ static struct question *new_question(const char *host, const char *port,
                                      const struct addrinfo *hints)
 {
     struct question *question = calloc(1, sizeof *question);
-    pthread_condattr_t clock;
     if (!question || !(question->host = strdup(host)) || !(question->port = strdup(port)))
         abort();
     question->hints = *hints;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&question->done, &clock);
-    pthread_condattr_destroy(&clock);
+    mw_clock_condition(&question->done);
     pthread_mutex_init(&question->lock, NULL);
     return question;
 }
@@ -85,7 +81,7 @@ static int start_thread(struct question *question)
 static int await(struct question *question, int64_t deadline, struct addrinfo **found,
                  struct mw_error *error)
 {
-    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+    struct timespec until = mw_clock_time(deadline * 1000);
     pthread_mutex_lock(&question->lock);
     while (!question->answered && mw_clock_ms() < deadline)
         pthread_cond_timedwait(&question->done, &question->lock, &until);

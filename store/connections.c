@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
 #include "core/file.h"
 
 enum { ADDRESS = 300 };
@@ -57,11 +58,7 @@ struct mw_connections *mw_connections_new(const struct mw_redis_settings *settin
         mw_fail_errno(error, "cannot prepare connections to Redis");
         return NULL;
     }
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&connections->given, &clock);
-    pthread_condattr_destroy(&clock);
+    mw_clock_condition(&connections->given);
     pthread_mutex_init(&connections->lock, NULL);
     connections->settings = settings;
     connections->script = script;
@@ -192,16 +189,11 @@ static enum mw_redis_trouble open_one(struct mw_connections *connections, int64_
     return trouble;
 }
 
-static struct timespec time_of(int64_t deadline)
-{
-    return (struct timespec){.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
-}
-
 enum mw_redis_trouble mw_connections_take(struct mw_connections *connections, int64_t deadline,
                                           struct mw_redis **redis, bool *fresh,
                                           struct mw_error *error)
 {
-    struct timespec until = time_of(deadline);
+    struct timespec until = mw_clock_time(deadline * 1000);
     *redis = NULL;
     *fresh = false;
     pthread_mutex_lock(&connections->lock);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "store/record.h"
 #include "store/store_private.h"
 
@@ -262,8 +263,7 @@ static unsigned with_jitter(unsigned ms)
 
 static void wait_with_lock(struct mw_store *store, unsigned ms)
 {
-    int64_t until = mw_clock_ms() + ms;
-    struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    struct timespec at = mw_clock_time((mw_clock_ms() + ms) * 1000);
     pthread_cond_timedwait(&store->wake, &store->lock, &at);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/ascii.h"
+#include "core/clock.h"
 #include "store/record.h"
 #include "store/store_private.h"
 
@@ -101,12 +102,8 @@ static int open_spools(struct mw_store *store, struct mw_store *before, struct m
 
 static void prepare(struct mw_store *store, const struct mw_store_settings *settings)
 {
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&store->wake, &clock);
-    pthread_cond_init(&store->settled, &clock);
-    pthread_condattr_destroy(&clock);
+    mw_clock_condition(&store->wake);
+    mw_clock_condition(&store->settled);
     pthread_mutex_init(&store->lock, NULL);
     store->settings = settings;
     store->folder_lock = -1;

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 static unsigned count_kept(DIR *folder)
 {
     unsigned count = 0;
@@ -17,19 +19,6 @@ static unsigned count_kept(DIR *folder)
         count += length > 4 && strcmp(entry->d_name + length - 4, ".eml") == 0;
     }
     return count;
-}
-
-static int write_all(int fd, struct mw_bytes rest)
-{
-    while (rest.size > 0) {
-        ssize_t n = write(fd, rest.data, rest.size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        rest = mw_bytes_slice(rest, (size_t)n, rest.size);
-    }
-    return 0;
 }
 
 int mw_keep_message(const char *folder, unsigned most, const char *sha256, struct mw_bytes raw,
@@ -49,7 +38,7 @@ int mw_keep_message(const char *folder, unsigned most, const char *sha256, struc
         return 1;
     if (fd < 0)
         return mw_fail_errno(error, "cannot write %s", path);
-    int result = write_all(fd, raw);
+    int result = mw_file_write_all(fd, raw);
     if (result != 0) {
         mw_fail_errno(error, "cannot write %s", path);
         unlink(path);

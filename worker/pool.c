@@ -396,17 +396,6 @@ static void settle(struct mw_pool *pool, struct generation *generation, struct w
 
 /* --- a message and its place ---------------------------------------------------------------- */
 
-static void add_us(struct timespec *time, int64_t us)
-{
-    clock_gettime(CLOCK_MONOTONIC, time);
-    time->tv_sec += us / 1000000;
-    time->tv_nsec += us % 1000000 * 1000;
-    if (time->tv_nsec >= 1000000000) {
-        time->tv_sec++;
-        time->tv_nsec -= 1000000000;
-    }
-}
-
 /* Waits, with the lock held, for a turn or a time to look again: at the latest when the bound or
  * the next tick is reached, or workers may be started again. */
 static void doze(struct mw_pool *pool, struct place *place, int64_t until_us)
@@ -415,7 +404,7 @@ static void doze(struct mw_pool *pool, struct place *place, int64_t until_us)
     int64_t now = mw_clock_us(), pause_us = pool->current->pause_until_us;
     if (pause_us > now && pause_us < until_us)
         until_us = pause_us;
-    add_us(&time, until_us > now ? until_us - now : 0);
+    time = mw_clock_time(until_us > now ? until_us : now);
     pthread_cond_timedwait(&place->given, &pool->lock, &time);
 }
 
@@ -440,19 +429,10 @@ static void wait_for_turn(struct mw_pool *pool, struct place *place)
     }
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 /* A worker for a message, or MW_ERR_BUSY. */
 static int take_place(struct mw_pool *pool, struct place *place, struct mw_error *error)
 {
-    init_condition(&place->given);
+    mw_clock_condition(&place->given);
     place->worker = NULL;
     pthread_mutex_lock(&pool->lock);
     size_t before = mw_turns_waiting(pool->turns);
@@ -713,7 +693,7 @@ static void *keep_mending(void *user)
     while (!pool->ending) {
         struct timespec time;
         if (pause_us > 0) {
-            add_us(&time, pause_us);
+            time = mw_clock_time(mw_clock_us() + pause_us);
             pthread_cond_timedwait(&pool->mend, &pool->lock, &time);
         } else if (!pool->current->lost) {
             pthread_cond_wait(&pool->mend, &pool->lock);
@@ -776,7 +756,7 @@ struct mw_pool *mw_pool_new(const struct mw_pool_settings *settings, struct mw_e
     pool->zygote_channel.socket = pool->loading = -1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->reloading, NULL);
-    init_condition(&pool->mend);
+    mw_clock_condition(&pool->mend);
     pool->source = settings->source;
     pool->turns = mw_turns_new();
     pool->verify = mw_verify_new(settings->notice, settings->notice_user);
