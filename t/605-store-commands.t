@@ -3,25 +3,13 @@
 use strict;
 use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
-use RedisServer;
+use RedisServer qw(:DEFAULT run);
 use JSON::PP;
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
 my $redis = RedisServer->new;
 my $config = $redis->config;
-
-sub run {
-    my (@words) = @_;
-    my $pid = open my $out, '-|';
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT or die $!;
-        exec $mailwitness, @words or die $!;
-    }
-    my $text = do { local $/; <$out> } // q{};
-    close $out;
-    return ($text, $? >> 8);
-}
 
 my ($text, $status) = run(qw(spool list --config), $config);
 ok($status == 2 && $text =~ m{/spool: No such file}, 'a spool that was never used is told');

@@ -7,23 +7,11 @@ use lib "$ENV{top_srcdir}/t/lib";
 use File::Copy qw(copy);
 use JSON::PP;
 use Rig qw(preloadable wait_until);
-use RedisServer;
+use RedisServer qw(:DEFAULT run);
 use Test::More;
 use Time::HiRes qw(sleep);
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
-
-sub run {
-    my (@words) = @_;
-    my $pid = open my $out, '-|';
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT or die $!;
-        exec $mailwitness, @words or die $!;
-    }
-    my $text = do { local $/; <$out> } // q{};
-    close $out;
-    return ($text, $? >> 8);
-}
 
 sub keys_like {
     my ($redis, $pattern) = @_;

@@ -7,7 +7,7 @@ use warnings;
 use lib "$ENV{top_srcdir}/t/lib";
 use JSON::PP;
 use List::Util qw(shuffle);
-use RedisServer;
+use RedisServer qw(:DEFAULT run);
 use Test::More;
 
 my $mailwitness = $ENV{MAILWITNESS} or BAIL_OUT('MAILWITNESS names the program to test');
@@ -15,18 +15,6 @@ my $rounds = $ENV{MW_LONG} ? 20 : 2;
 my $messages = $ENV{MW_LONG} ? 1900 : 250;
 my $redis = RedisServer->new;
 my $config = $redis->config;
-
-sub run {
-    my (@words) = @_;
-    my $pid = open my $out, '-|';
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT or die $!;
-        exec $mailwitness, @words or die $!;
-    }
-    my $text = do { local $/; <$out> } // q{};
-    close $out;
-    return ($text, $? >> 8);
-}
 
 sub ask { return $redis->ask(@_) }
 

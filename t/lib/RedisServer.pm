@@ -10,7 +10,21 @@ use IO::Socket::UNIX;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(acknowledged feed feed_while free_port missing start_process wrong_events);
+our @EXPORT_OK = qw(run);
 my %running;
+
+# What `mailwitness` prints with these words, on both of its streams, and its exit status.
+sub run {
+    my (@words) = @_;
+    my $pid = open my $out, '-|';
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die $!;
+        exec $ENV{MAILWITNESS}, @words or die $!;
+    }
+    my $text = do { local $/; <$out> } // q{};
+    close $out;
+    return ($text, $? >> 8);
+}
 
 # Options are words for redis-server's command line.
 sub new {
